@@ -1,0 +1,7 @@
+"""Classify images with labels: pictures that are given, or what is stored, which needs neither picture nor model."""
+
+from __future__ import annotations
+
+from clipsearch.classifying.classify import PictureSource, classify_pictures, classify_stored
+
+__all__ = ["PictureSource", "classify_pictures", "classify_stored"]

@@ -1,0 +1,12 @@
+"""The database: the only truth about collections, images, embeddings, label sets, runs and failures.
+
+Callers open a transaction with ``Database.read()`` or ``Database.write()`` and hand its connection to the
+functions of this room; no other room says SQL.
+"""
+
+from __future__ import annotations
+
+from clipsearch.database.engine import Connection as Connection
+from clipsearch.database.engine import Database as Database
+
+__all__ = ["Connection", "Database"]

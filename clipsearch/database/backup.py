@@ -1,0 +1,93 @@
+"""A copy of a library's database while it is in use, and the way back; knows SQLite's own backup.
+
+Index files are left out: they come back from rows. A server's database is backed up with the server's tools.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from clipsearch.database.engine import Database
+from clipsearch.errors import AlreadyExists, InvalidInput, NotFound
+
+
+def back_up(database: Database, target: Path, *, replace: bool = False) -> int:
+    """Write one consistent copy to ``target``, checked and complete or not at all; gives its size in bytes.
+
+    Raises AlreadyExists, InvalidInput (for a database on a server).
+    """
+    if database.path is None:
+        raise InvalidInput("this library's database is a server; back it up with pg_dump")
+    if target.exists() and not replace:
+        raise AlreadyExists(f"{target} exists already; choose another name, or replace it with --replace")
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(sqlite3.connect(database.path)) as source, closing(sqlite3.connect(aside)) as copy:
+            source.execute("PRAGMA query_only=ON")
+            source.execute("PRAGMA wal_autocheckpoint=0")
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+        _check(aside)
+        _sync(aside)
+        os.replace(aside, target)
+        _sync(target.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+    return target.stat().st_size
+
+
+def restore(backup: Path, database_path: Path, *, replace: bool = False) -> None:
+    """Put a backup in the place of the library's database, whole or not at all.
+
+    Raises NotFound, InvalidInput for a file that is no library, AlreadyExists where there is a library already.
+    """
+    if not backup.is_file():
+        raise NotFound(f"there is no backup {backup}")
+    if database_path.exists() and not replace:
+        raise AlreadyExists(f"{database_path} holds a library already; replace it with --replace")
+    _check(backup)
+    database_path.parent.mkdir(parents=True, exist_ok=True)
+    aside = database_path.with_name(f".{database_path.name}.{os.getpid()}.tmp")
+    try:
+        original = sqlite3.connect(f"file:{_quoted(backup)}?mode=ro", uri=True)
+        with closing(original) as source, closing(sqlite3.connect(aside)) as copy:
+            source.backup(copy)
+        _check(aside)
+        # Through SQLite and not by renaming: a process that has the library open sees the change, not a dead file.
+        with (
+            closing(sqlite3.connect(aside)) as source,
+            closing(sqlite3.connect(database_path, timeout=10.0)) as place,
+        ):
+            source.backup(place)
+            place.execute("PRAGMA journal_mode=WAL")
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _check(path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True)) as connection:
+            verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.DatabaseError as error:
+        raise InvalidInput(f"{path} is no SQLite database: {error}") from error
+    if verdict != "ok":
+        raise InvalidInput(f"{path} is damaged: {verdict}")
+    if not {"alembic_version", "collection", "image"} <= tables:
+        raise InvalidInput(f"{path} is no library of clipsearch")
+
+
+def _quoted(path: Path) -> str:
+    return path.absolute().as_uri().removeprefix("file://")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

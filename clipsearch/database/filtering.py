@@ -1,0 +1,85 @@
+"""Filters to SQL; knows which columns may be filtered on, and that everything a person writes is a bound value."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from clipsearch.database.images import ImageRow
+from clipsearch.database.schema import image as table
+from clipsearch.queries import Filters
+
+_COLUMNS = [table.c[name] for name in ImageRow.__dataclass_fields__]
+
+
+def filtered_ids(connection: Connection, collection_id: int, filters: Filters) -> NDArray[np.int64]:
+    """The ids of the images that are there and pass, ascending."""
+    query = select(table.c.id, table.c.uri).where(*_conditions(collection_id, filters)).order_by(table.c.id)
+    rows = connection.execute(query)
+    if filters.path_glob is None:
+        return np.array([row.id for row in rows], dtype=np.int64)
+    matches = _glob(filters.path_glob)
+    return np.array([row.id for row in rows if matches.match(row.uri)], dtype=np.int64)
+
+
+def list_images(
+    connection: Connection, collection_id: int, filters: Filters, *, after: int = 0, limit: int = 100
+) -> list[ImageRow]:
+    """Up to ``limit`` images that pass, by id, those after the id ``after``."""
+    query = select(*_COLUMNS).where(*_conditions(collection_id, filters), table.c.id > after).order_by(table.c.id)
+    if filters.path_glob is None:
+        return [ImageRow(*row) for row in connection.execute(query.limit(limit))]
+    matches = _glob(filters.path_glob)
+    found: list[ImageRow] = []
+    for row in connection.execute(query):
+        if matches.match(row.uri):
+            found.append(ImageRow(*row))
+            if len(found) == limit:
+                break
+    return found
+
+
+def _conditions(collection_id: int, filters: Filters) -> list[ColumnElement[bool]]:
+    conditions = [table.c.collection_id == collection_id, table.c.gone == 0]
+    prefix = filters.path_prefix or (_literal_start(filters.path_glob) if filters.path_glob else "")
+    if prefix:
+        # Not LIKE, which folds case on SQLite and reads % and _ in file names.
+        conditions.append(func.substr(table.c.uri, 1, len(prefix)) == prefix)
+    when = func.coalesce(table.c.taken_at, table.c.modified_at, type_=table.c.taken_at.type)
+    if filters.taken_from is not None:
+        conditions.append(when >= _utc(filters.taken_from))
+    if filters.taken_to is not None:
+        conditions.append(when <= _utc(filters.taken_to))
+    for name in ("width", "height"):
+        low, high = getattr(filters, f"min_{name}"), getattr(filters, f"max_{name}")
+        if low is not None:
+            conditions.append(table.c[name] >= low)
+        if high is not None:
+            conditions.append(table.c[name] <= high)
+    if filters.formats is not None:
+        conditions.append(table.c.format.in_([_format(name) for name in filters.formats]))
+    return conditions
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
+
+
+def _format(name: str) -> str:
+    upper = name.strip().lstrip(".").upper()
+    return {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000"}.get(upper, upper)
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    # A pattern that does not begin at the root may begin at any folder, as people write *.png or 2024/*.jpg.
+    anchored = pattern if pattern.startswith(("/", "*", "file:", "s3:")) else f"*/{pattern}"
+    return re.compile(fnmatch.translate(anchored))
+
+
+def _literal_start(pattern: str) -> str:
+    return re.split(r"[*?\[]", pattern, maxsplit=1)[0] if pattern.startswith("/") else ""

@@ -1,0 +1,105 @@
+"""The indexing lease: one row a collection that says who may change it now; knows when a holder is dead.
+
+A lease ends when it is released, when it has not been renewed for its time, and at once when its holder was a
+process of this host that is no more.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+
+import psutil
+from sqlalchemy import Connection, delete, insert, select, update
+
+from clipsearch.database.clock import now
+from clipsearch.database.schema import lease as table
+from clipsearch.errors import AlreadyRunning, LeaseLost
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to change one collection, until it expires."""
+
+    collection_id: int
+    token: str
+    holder: str
+    purpose: str
+    acquired_at: dt.datetime
+    expires_at: dt.datetime
+
+
+_COLUMNS = [table.c[name] for name in Lease.__dataclass_fields__]
+
+
+def acquire_lease(connection: Connection, collection_id: int, purpose: str, seconds: float) -> Lease:
+    """Take the lease for ``seconds``. Raises AlreadyRunning, which says who holds it and until when."""
+    stamp = now(connection)
+    row = connection.execute(select(table).where(table.c.collection_id == collection_id).with_for_update()).first()
+    if row is not None and row.expires_at > stamp and not _is_dead(row.host, row.pid, row.process_started):
+        raise AlreadyRunning(
+            f"{row.holder} is at work on this collection ({row.purpose}, since {row.acquired_at:%H:%M:%S} UTC); "
+            f"wait until it is done; were it dead, its lease would end at {row.expires_at:%H:%M:%S} UTC",
+            holder=row.holder,
+            expires_at=row.expires_at.isoformat(),
+        )
+    connection.execute(delete(table).where(table.c.collection_id == collection_id))
+    host, pid = socket.gethostname(), os.getpid()
+    lease = Lease(
+        collection_id=collection_id,
+        token=secrets.token_hex(16),
+        holder=f"process {pid} on {host}",
+        purpose=purpose,
+        acquired_at=stamp,
+        expires_at=stamp + dt.timedelta(seconds=seconds),
+    )
+    connection.execute(
+        insert(table).values(
+            **lease.__dict__,
+            host=host,
+            pid=pid,
+            process_started=psutil.Process(pid).create_time(),
+            heartbeat_at=stamp,
+        )
+    )
+    return lease
+
+
+def renew_lease(connection: Connection, lease: Lease, seconds: float) -> None:
+    """Say that the holder lives. Raises LeaseLost when another has it: what this transaction did is not committed."""
+    stamp = now(connection)
+    changed = connection.execute(
+        update(table)
+        .where(table.c.collection_id == lease.collection_id, table.c.token == lease.token)
+        .values(heartbeat_at=stamp, expires_at=stamp + dt.timedelta(seconds=seconds))
+    ).rowcount
+    if changed != 1:
+        raise LeaseLost("the lease on this collection was lost to another process; run the command again")
+
+
+def release_lease(connection: Connection, lease: Lease) -> None:
+    """Give it back; no error when it was lost."""
+    connection.execute(delete(table).where(table.c.collection_id == lease.collection_id, table.c.token == lease.token))
+
+
+def find_lease(connection: Connection, collection_id: int) -> Lease | None:
+    """The lease that is in force, or None."""
+    row = connection.execute(select(table).where(table.c.collection_id == collection_id)).first()
+    if row is None or row.expires_at <= now(connection) or _is_dead(row.host, row.pid, row.process_started):
+        return None
+    return Lease(**{name: row._mapping[name] for name in Lease.__dataclass_fields__})
+
+
+def _is_dead(host: str, pid: int, started: float) -> bool:
+    if host != socket.gethostname():
+        return False
+    try:
+        # The start time tells a process from a later one that was given the same number.
+        return bool(abs(psutil.Process(pid).create_time() - started) > 1.0)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False

@@ -1,0 +1,202 @@
+"""Indexing runs and failures as rows; knows the states of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+
+from clipsearch.database.clock import now
+from clipsearch.database.schema import collection as collection_table
+from clipsearch.database.schema import failure as failure_table
+from clipsearch.database.schema import run as table
+from clipsearch.database.schema import source as source_table
+from clipsearch.database.upsert import upsert_into
+from clipsearch.errors import RunNotFound
+
+UNFINISHED = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run over one source."""
+
+    id: int
+    collection: str
+    source: str
+    state: str
+    holder: str | None
+    done: int
+    total: int | None
+    counts: dict[str, int]
+    cancel_wanted: bool
+    error: str | None
+    created_at: dt.datetime
+    started_at: dt.datetime | None
+    finished_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """A file that could not be indexed."""
+
+    uri: str
+    size: int | None
+    mtime_ns: int | None
+    code: str
+    reason: str
+    attempts: int
+    run_id: int | None
+    first_failed_at: dt.datetime
+    last_failed_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class NewFailure:
+    """A failure to note."""
+
+    uri: str
+    code: str
+    reason: str
+    size: int | None = None
+    mtime_ns: int | None = None
+
+
+def create_run(connection: Connection, collection_id: int, source: str) -> int:
+    """The id of a new run that waits for its turn."""
+    values = {"collection_id": collection_id, "source": source, "state": "queued", "done": 0, "counts": {},
+              "cancel_wanted": 0, "created_at": now(connection)}  # fmt: skip
+    return int(connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one())
+
+
+def start_run(connection: Connection, run_id: int, holder: str) -> None:
+    """The run is at work now. Whatever of its collection seemed to run is over: this one holds the lease."""
+    collection_id = select(table.c.collection_id).where(table.c.id == run_id).scalar_subquery()
+    connection.execute(
+        update(table)
+        .where(table.c.collection_id == collection_id, table.c.state == "running", table.c.id != run_id)
+        .values(state="interrupted", finished_at=now(connection))
+    )
+    connection.execute(
+        update(table).where(table.c.id == run_id).values(state="running", holder=holder, started_at=now(connection))
+    )
+
+
+def note_progress(connection: Connection, run_id: int, done: int, total: int | None, counts: dict[str, int]) -> bool:
+    """Keep how far the run has come; true when someone asked for it to stop."""
+    wanted = connection.execute(
+        update(table)
+        .where(table.c.id == run_id)
+        .values(done=done, total=total, counts=counts)
+        .returning(table.c.cancel_wanted)
+    ).scalar_one_or_none()
+    return bool(wanted)
+
+
+def finish_run(connection: Connection, run_id: int, state: str, error: str | None = None) -> None:
+    """The run ended as ``state`` says."""
+    connection.execute(
+        update(table).where(table.c.id == run_id).values(state=state, error=error, finished_at=now(connection))
+    )
+
+
+def ask_to_cancel(connection: Connection, run_id: int) -> RunRow:
+    """Ask a run to stop after its batch; one that waits is over at once. Raises RunNotFound."""
+    row = get_run(connection, run_id)
+    if row.state == "queued":
+        finish_run(connection, run_id, "cancelled")
+    connection.execute(update(table).where(table.c.id == run_id).values(cancel_wanted=1))
+    return get_run(connection, row.id)
+
+
+def get_run(connection: Connection, run_id: int) -> RunRow:
+    """Raises RunNotFound."""
+    for row in _select_runs(connection, table.c.id == run_id, limit=1):
+        return row
+    raise RunNotFound(f"there is no run {run_id}")
+
+
+def list_runs(connection: Connection, collection_id: int | None = None, limit: int = 100) -> list[RunRow]:
+    """The newest first."""
+    wanted = table.c.collection_id == collection_id if collection_id is not None else table.c.id > 0
+    return _select_runs(connection, wanted, limit=limit)
+
+
+def _select_runs(connection: Connection, wanted: ColumnElement[bool], limit: int) -> list[RunRow]:
+    names = [name for name in RunRow.__dataclass_fields__ if name != "collection"]
+    query = (
+        select(collection_table.c.name.label("collection"), *(table.c[name] for name in names))
+        .join(collection_table, collection_table.c.id == table.c.collection_id)
+        .where(wanted)
+        .order_by(table.c.id.desc())
+        .limit(limit)
+    )
+    return [RunRow(**{**row._mapping, "cancel_wanted": bool(row.cancel_wanted)}) for row in connection.execute(query)]
+
+
+def note_failures(
+    connection: Connection, collection_id: int, run_id: int | None, failures: Sequence[NewFailure]
+) -> None:
+    """Keep them by uri; one that failed before counts another attempt."""
+    if not failures:
+        return
+    stamp = now(connection)
+    rows = [
+        {"collection_id": collection_id, "uri": one.uri, "size": one.size, "mtime_ns": one.mtime_ns, "code": one.code,
+         "reason": one.reason, "attempts": 1, "run_id": run_id, "first_failed_at": stamp, "last_failed_at": stamp}
+        for one in failures
+    ]  # fmt: skip
+    upsert = upsert_into(connection, failure_table)
+    new = ("size", "mtime_ns", "code", "reason", "run_id", "last_failed_at")
+    statement = upsert.on_conflict_do_update(
+        index_elements=["collection_id", "uri"],
+        set_={name: upsert.excluded[name] for name in new} | {"attempts": failure_table.c.attempts + 1},
+    )
+    connection.execute(statement, rows)
+
+
+def clear_failures(connection: Connection, collection_id: int, uris: Iterable[str]) -> None:
+    """Forget the failures of these files."""
+    wanted = list(uris)
+    for start in range(0, len(wanted), 1_000):
+        connection.execute(
+            delete(failure_table).where(
+                failure_table.c.collection_id == collection_id,
+                failure_table.c.uri.in_(wanted[start : start + 1_000]),
+            )
+        )
+
+
+def list_failures(connection: Connection, collection_id: int, *, limit: int | None = None) -> list[FailureRow]:
+    """By uri."""
+    columns = [failure_table.c[name] for name in FailureRow.__dataclass_fields__]
+    query = select(*columns).where(failure_table.c.collection_id == collection_id)
+    query = query.order_by(failure_table.c.uri).limit(limit)
+    return [FailureRow(*row) for row in connection.execute(query)]
+
+
+def count_failures(connection: Connection, collection_id: int) -> int:
+    """How many files of the collection could not be indexed."""
+    query = select(func.count()).where(failure_table.c.collection_id == collection_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def note_source(connection: Connection, collection_id: int, uri: str, images: int) -> None:
+    """Keep how many images a source held when it was last indexed."""
+    upsert = upsert_into(connection, source_table).values(
+        collection_id=collection_id, uri=uri, images=images, indexed_at=now(connection)
+    )
+    connection.execute(
+        upsert.on_conflict_do_update(
+            index_elements=["collection_id", "uri"],
+            set_={"images": upsert.excluded.images, "indexed_at": upsert.excluded.indexed_at},
+        )
+    )
+
+
+def list_sources(connection: Connection, collection_id: int) -> list[str]:
+    """The folders and files that were indexed into the collection."""
+    query = select(source_table.c.uri).where(source_table.c.collection_id == collection_id)
+    return list(connection.execute(query.order_by(source_table.c.uri)).scalars())

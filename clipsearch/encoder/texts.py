@@ -1,0 +1,67 @@
+"""Turns texts into tokens by the model's own tokenizer; alone knows when a text is too long for it."""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+_WORD = re.compile(r"[^\W\d_]+")
+_REMEMBERED_WORDS = 100_000
+
+
+class TextReader:
+    """open_clip's tokenizer for one model, made safe for threads and long lives."""
+
+    def __init__(self, tokenizer: Any, vocabulary: frozenset[str] | None) -> None:
+        self._tokenizer = tokenizer
+        self._vocabulary = vocabulary
+        self._lock = threading.Lock()  # a fast tokenizer of Hugging Face refuses two threads at once
+
+    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        """int64 [n, context length], padded and, where too long, cut as the model's tokenizer does it."""
+        with self._lock:
+            self._forget_words()
+            tokens: torch.Tensor = self._tokenizer([composed(text) for text in texts])
+        return tokens
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        """For each text, whether its end would be cut off."""
+        with self._lock:
+            self._forget_words()
+            return [self._needed(composed(text)) > self._tokenizer.context_length for text in texts]
+
+    def unknown_words(self, text: str) -> list[str]:
+        """The words that the model was not taught, lower-cased, in order, each once."""
+        if self._vocabulary is None:
+            return []
+        words = _WORD.findall(composed(text).lower())
+        return list(dict.fromkeys(word for word in words if word not in self._vocabulary))
+
+    def _needed(self, text: str) -> int:
+        encode = getattr(self._tokenizer, "encode", None)
+        if encode is not None:  # open_clip's SimpleTokenizer: between a start and an end token
+            return len(encode(text)) + 2
+        clips = self._tokenizer.tokenizer_mode == "clips"
+        ids = self._tokenizer.tokenizer(self._tokenizer.clean_fn(text), add_special_tokens=not clips, truncation=False)[
+            "input_ids"
+        ]
+        return len(ids) + (3 if clips else 0)  # "clips" adds a start, an end and a class token of its own
+
+    def _forget_words(self) -> None:
+        # SimpleTokenizer keeps every word it ever met: forget them before they fill a server's memory.
+        cache = getattr(self._tokenizer, "cache", None)
+        if isinstance(cache, dict) and len(cache) > _REMEMBERED_WORDS:
+            special = {word: word for word in cache if cache[word] == word and word.startswith("<")}
+            cache.clear()
+            cache.update(special)
+
+
+def composed(text: str) -> str:
+    """The text in Unicode's composed form (NFC), so that one word typed two ways is one word."""
+    return unicodedata.normalize("NFC", text)

@@ -1,0 +1,219 @@
+"""The errors raised on purpose, as one tree; knows their stable codes and nothing of HTTP or terminals.
+
+::
+
+    ClipSearchError
+    ├─ InvalidInput        UnreadableImage, UnsupportedFormat, TooManyPixels, EmptyText, TextTooLong,
+    │                      InvalidTemplate, InvalidLabelSet, InvalidVector, InvalidFilter, EmptySource
+    ├─ NotFound            CollectionNotFound, ImageNotFound, LabelSetNotFound, ModelNotFound,
+    │                      RunNotFound, SourceNotFound
+    ├─ NotAllowed          a path outside the configured roots
+    ├─ Conflict            AlreadyExists, ModelMismatch, AlreadyRunning, LeaseLost
+    ├─ TooLarge
+    ├─ Busy                with the seconds after which to try again
+    ├─ ModelUnavailable
+    ├─ StorageFull
+    └─ ConfigError         SchemaMismatch: the process does not start
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ClipSearchError(Exception):
+    """What went wrong, said to a person: the thing, and the way out.
+
+    ``code`` is stable: programs may test for it. ``details`` are JSON values that a program may use.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class InvalidInput(ClipSearchError):
+    """The request cannot be answered as it stands."""
+
+    code = "invalid_input"
+
+
+class UnreadableImage(InvalidInput):
+    """The bytes could not be decoded as an image."""
+
+    code = "unreadable_image"
+
+
+class UnsupportedFormat(UnreadableImage):
+    """The bytes are of no image format on the allow list."""
+
+    code = "unsupported_format"
+
+
+class TooManyPixels(UnreadableImage):
+    """The header declares more pixels than the limit allows."""
+
+    code = "too_many_pixels"
+
+
+class EmptyText(InvalidInput):
+    """A query or a label without any text."""
+
+    code = "empty_text"
+
+
+class TextTooLong(InvalidInput):
+    """A text beyond the limit in characters (a text beyond the model's context is cut and said so)."""
+
+    code = "text_too_long"
+
+
+class InvalidTemplate(InvalidInput):
+    """A prompt template without its place ``{}``."""
+
+    code = "invalid_template"
+
+
+class InvalidLabelSet(InvalidInput):
+    """A label set that cannot be used: no labels, one label, an unreadable file."""
+
+    code = "invalid_label_set"
+
+
+class InvalidVector(InvalidInput):
+    """A vector of the wrong dimension, of length zero, or with values that are not finite."""
+
+    code = "invalid_vector"
+
+
+class InvalidFilter(InvalidInput):
+    """A filter that cannot be applied."""
+
+    code = "invalid_filter"
+
+
+class EmptySource(InvalidInput):
+    """A source that held images before and holds none now: taken for an unplugged disk, not for a wish."""
+
+    code = "empty_source"
+
+
+class NotFound(ClipSearchError):
+    """The thing asked for is not there."""
+
+    code = "not_found"
+
+
+class CollectionNotFound(NotFound):
+    """No collection of this name."""
+
+    code = "collection_not_found"
+
+
+class ImageNotFound(NotFound):
+    """No image of this id or uri in the collection."""
+
+    code = "image_not_found"
+
+
+class LabelSetNotFound(NotFound):
+    """No label set of this name."""
+
+    code = "label_set_not_found"
+
+
+class ModelNotFound(NotFound):
+    """No model of this name or at this path."""
+
+    code = "model_not_found"
+
+
+class RunNotFound(NotFound):
+    """No indexing run of this id."""
+
+    code = "run_not_found"
+
+
+class SourceNotFound(NotFound):
+    """The folder or file to index is not there."""
+
+    code = "source_not_found"
+
+
+class NotAllowed(ClipSearchError):
+    """The request names something that it may not reach."""
+
+    code = "not_allowed"
+
+
+class Conflict(ClipSearchError):
+    """The request does not fit the state of things."""
+
+    code = "conflict"
+
+
+class AlreadyExists(Conflict):
+    """The name is taken."""
+
+    code = "already_exists"
+
+
+class ModelMismatch(Conflict):
+    """Embeddings of different models, or of different weights of one name, do not compare."""
+
+    code = "model_mismatch"
+
+
+class AlreadyRunning(Conflict):
+    """Another process is indexing this collection."""
+
+    code = "already_running"
+
+
+class LeaseLost(Conflict):
+    """This process held the indexing lease and lost it: it was taken over after its expiry."""
+
+    code = "lease_lost"
+
+
+class TooLarge(ClipSearchError):
+    """More bytes, results or labels than the limits allow."""
+
+    code = "too_large"
+
+
+class Busy(ClipSearchError):
+    """The work cannot be done now; ``retry_after`` is in seconds."""
+
+    code = "busy"
+
+    def __init__(self, message: str, retry_after: float = 1.0, **details: Any) -> None:
+        super().__init__(message, retry_after=retry_after, **details)
+        self.retry_after = retry_after
+
+
+class ModelUnavailable(ClipSearchError):
+    """The weights of a model cannot be had on this machine."""
+
+    code = "model_unavailable"
+
+
+class StorageFull(ClipSearchError):
+    """The disk or the database is full: nothing of the batch was written."""
+
+    code = "storage_full"
+
+
+class ConfigError(ClipSearchError):
+    """The settings or the installation are wrong: the process does not start."""
+
+    code = "config_error"
+
+
+class SchemaMismatch(ConfigError):
+    """The database's schema is older or newer than this version of the software."""
+
+    code = "schema_mismatch"

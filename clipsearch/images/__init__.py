@@ -1,0 +1,61 @@
+"""Finds, hashes and opens image files upright and in true colour; with the demo the only room with Pillow.
+
+What follows from names and bytes alone (``find_images``, ``uri_of``, ``read_file``, ``content_hash``) is here
+at once; what needs Pillow is imported at its first use, so that a run over an unchanged folder never pays for
+it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from clipsearch.images.finding import IMAGE_SUFFIXES, FoundFile, find_images, path_of, uri_of
+from clipsearch.images.hashing import content_hash, read_file
+
+if TYPE_CHECKING:
+    from clipsearch.images.contact_sheet import SheetEntry, draw_contact_sheet, write_contact_sheet
+    from clipsearch.images.opening import MAX_PIXELS, Opened, Source, open_picture
+    from clipsearch.images.pixel_hashing import pixel_hash, pixel_hash_distance
+    from clipsearch.images.thumbnails import make_thumbnail, thumbnail_of
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "FoundFile",
+    "Opened",
+    "SheetEntry",
+    "Source",
+    "content_hash",
+    "draw_contact_sheet",
+    "find_images",
+    "make_thumbnail",
+    "open_picture",
+    "path_of",
+    "pixel_hash",
+    "pixel_hash_distance",
+    "read_file",
+    "thumbnail_of",
+    "uri_of",
+    "write_contact_sheet",
+]
+
+_NEEDS_PILLOW: Final = {
+    "MAX_PIXELS": "opening",
+    "Opened": "opening",
+    "Source": "opening",
+    "open_picture": "opening",
+    "pixel_hash": "pixel_hashing",
+    "pixel_hash_distance": "pixel_hashing",
+    "make_thumbnail": "thumbnails",
+    "thumbnail_of": "thumbnails",
+    "SheetEntry": "contact_sheet",
+    "draw_contact_sheet": "contact_sheet",
+    "write_contact_sheet": "contact_sheet",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_PILLOW:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_NEEDS_PILLOW[name]}"), name)

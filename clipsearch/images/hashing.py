@@ -1,0 +1,59 @@
+"""Reads a file once and hashes its bytes; it alone knows what a content hash is, and needs no Pillow."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from clipsearch.errors import TooLarge, UnreadableImage
+
+
+def content_hash(source: bytes | Path) -> str:
+    """SHA-256 of the bytes, as 64 lower-case hexadecimal digits; a path is read in pieces, never whole.
+
+    Raises UnreadableImage when the file cannot be read.
+    """
+    if not isinstance(source, Path):
+        return hashlib.sha256(source).hexdigest()
+    digest = hashlib.sha256()
+    with open_file(source) as file:
+        try:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        except OSError as error:
+            raise cannot_be_read(error) from error
+    return digest.hexdigest()
+
+
+def read_file(path: str | Path, limit: int | None = None) -> bytes:
+    """The file's bytes, to hash and decode without reading it twice.
+
+    Raises TooLarge when there are more than ``limit`` bytes, UnreadableImage when it cannot be read.
+    """
+    with open_file(path) as file:
+        try:
+            data = file.read() if limit is None else file.read(limit + 1)
+        except (OSError, MemoryError) as error:
+            raise cannot_be_read(error) from error
+    if limit is not None and len(data) > limit:
+        raise TooLarge(f"the file is larger than {limit:,} bytes", limit=limit)
+    return data
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """Open a regular file for reading; raises UnreadableImage when it is none, or is not to be read."""
+    try:
+        # Opening a named pipe would wait for a writer that may never come.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise UnreadableImage("the file cannot be read: it is not a regular file")
+        return Path(path).open("rb")
+    except (OSError, ValueError) as error:
+        raise cannot_be_read(error) from error
+
+
+def cannot_be_read(error: OSError | ValueError | MemoryError) -> UnreadableImage:
+    """The reason, for a person, why a file's bytes could not be had."""
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UnreadableImage(f"the file cannot be read: {words or type(error).__name__}")

@@ -1,0 +1,65 @@
+"""Says what a run would do without doing it: files are hashed, none is decoded, nothing is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clipsearch.answers import FailedFile, IndexingReport
+from clipsearch.database import images as image_rows
+from clipsearch.database import models as model_rows
+from clipsearch.database import runs as run_rows
+from clipsearch.database.collections import find_collection
+from clipsearch.images import content_hash, path_of, read_file, uri_of
+from clipsearch.indexing.groups import Groups
+from clipsearch.indexing.planning import make_plan, scan_source, uri_prefixes
+from clipsearch.library import Library
+
+
+def preview(
+    library: Library, source: Path, collection: str | None, retry_failed: bool, allow_empty: bool
+) -> IndexingReport:
+    """The report that a run would give, with ``run_id`` None; only decoding can tell which files will fail."""
+    scan = scan_source(source, allow_empty=allow_empty)
+    name = collection or library.settings.collection
+    with library.database.read() as connection:
+        row = find_collection(connection, name)
+        model = model_rows.find_model(connection, row.model_name) if row else None
+        number = row.id if row else 0
+        known = image_rows.known_files(connection, number, model.id if model else None, uri_prefixes(source))
+        failures = {one.uri: one for one in run_rows.list_failures(connection, number)}
+    plan = make_plan(scan, known, failures, retry_failed=retry_failed, allow_empty=allow_empty)
+    groups = Groups(unchanged=list(plan.unchanged), failed=list(plan.still_failed))
+    vanished = dict(plan.vanished)
+    for file in plan.to_read:
+        try:
+            digest = content_hash(read_file(path_of(file.uri)))
+        except OSError as error:
+            reason = f"the file cannot be read: {error.strerror or error}"
+            groups.failed.append(FailedFile(uri=file.uri, code="unreadable_file", reason=reason))
+            continue
+        before = known.get(file.uri)
+        origin = next((uri for uri, one in vanished.items() if one.content_hash == digest), None)
+        if before is not None and not before.gone:
+            (groups.unchanged if before.content_hash == digest else groups.changed).append(file.uri)
+        elif origin is not None:
+            del vanished[origin]
+            groups.moved.append(file.uri)
+        else:
+            groups.added.append(file.uri)
+    groups.removed = sorted(vanished)
+    return IndexingReport(
+        collection=name,
+        source=uri_of(source),
+        model=row.model_name if row else library.settings.model,
+        run_id=None,
+        dry_run=True,
+        added=groups.added,
+        changed=groups.changed,
+        moved=groups.moved,
+        unchanged=groups.unchanged,
+        removed=groups.removed,
+        failed=groups.failed,
+        encoded=0,
+        revision=row.revision if row else 0,
+        seconds=0.0,
+    )

@@ -1,0 +1,249 @@
+"""One run from the first look at the folder to the report; knows the order of its steps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipsearch.answers import IndexingReport
+from clipsearch.database import images as image_rows
+from clipsearch.database import runs as run_rows
+from clipsearch.database.collections import CollectionRow
+from clipsearch.database.images import KnownFile
+from clipsearch.database.leases import Lease
+from clipsearch.errors import ClipSearchError, ModelNotFound, ModelUnavailable
+from clipsearch.images import uri_of
+from clipsearch.indexing.committing import Cancelled, Committer
+from clipsearch.indexing.planning import Plan, Scan, make_plan, scan_source, uri_prefixes
+from clipsearch.indexing.previewing import preview
+from clipsearch.indexing.reading import Reader, Reading, ahead
+from clipsearch.library import Library
+
+if TYPE_CHECKING:
+    from clipsearch.encoder import Encoder
+
+log = logging.getLogger(__name__)
+
+# Enough that the model never waits for a slow file, little enough that decoded pictures stay well under 200 MB.
+WINDOW_BATCHES = 2
+USUAL_BATCH = 32
+
+
+@dataclass(frozen=True)
+class IndexingOptions:
+    """How to index.
+
+    ``allow_empty`` takes an empty or vanished source at its word; ``model`` counts only for a new collection.
+    """
+
+    dry_run: bool = False
+    retry_failed: bool = False
+    allow_empty: bool = False
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come; ``total`` is None while files are still being looked for."""
+
+    step: str
+    done: int
+    total: int | None
+    encoded: int = 0
+    failed: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def index_source(
+    library: Library,
+    source: Path,
+    *,
+    collection: str | None = None,
+    options: IndexingOptions | None = None,
+    on_progress: OnProgress = lambda _progress: None,
+    run_id: int | None = None,
+) -> IndexingReport:
+    """Bring the collection in step with a folder or a single file.
+
+    Raises SourceNotFound, EmptySource, AlreadyRunning, ModelUnavailable, ModelMismatch, StorageFull. What was
+    committed before an error stays.
+    """
+    options = options or IndexingOptions()
+    source = Path(os.path.abspath(source.expanduser()))
+    started = time.monotonic()
+    if options.dry_run:
+        report = preview(library, source, collection, options.retry_failed, options.allow_empty)
+        return report.model_copy(update={"seconds": _since(started)})
+    on_progress(Progress("looking for images", 0, None))
+    # Before anything is written: a folder that is not there must leave no collection behind.
+    scan = scan_source(source, allow_empty=options.allow_empty)
+    row, is_new = library.ensure_collection(collection, options.model)
+    run_id = run_id if run_id is not None else queue_run(library, row, source)
+    try:
+        with library.lease(row, f"indexing {source}") as lease:
+            _mark_started(library, run_id, lease)
+            run = _Run(library, row, scan, options, run_id, lease, on_progress)
+            state = run.execute()
+            if run.changed:
+                library.keep_snapshot(row)
+            report = run.report(run_id, _since(started))
+            _mark_finished(library, run_id, state, None)
+            return report
+    except BaseException as error:
+        _mark_finished(library, run_id, _state_after(error), _words(error))
+        if is_new and isinstance(error, ModelUnavailable | ModelNotFound):
+            # The next try may name another model; an empty collection must not hold on to this one.
+            library.delete_collection(row.name)
+        raise
+
+
+def queue_run(library: Library, collection: CollectionRow, source: Path) -> int:
+    """The id of a run that waits for its turn; hand it to ``index_source``."""
+    with library.database.write() as connection:
+        return run_rows.create_run(connection, collection.id, uri_of(source))
+
+
+class _Run:
+    """What one run knows; it lives as long as its lease."""
+
+    def __init__(
+        self,
+        library: Library,
+        collection: CollectionRow,
+        scan: Scan,
+        options: IndexingOptions,
+        run_id: int,
+        lease: Lease,
+        on_progress: OnProgress,
+    ) -> None:
+        self._library = library
+        self._collection = collection
+        self._scan = scan
+        self._options = options
+        self._on_progress = on_progress
+        self._encoder_lock = threading.Lock()
+        self._encoder: Encoder | None = None
+        self._run_id = run_id
+        model = library.model_of(collection)
+        self._known, self._plan = self._compare(model.id if model else None)
+        self._committer = Committer(library, collection, run_id, lease, self._plan, self._known, model)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the collection stands at another revision than before."""
+        return self._committer.revision != self._collection.revision
+
+    def execute(self) -> str:
+        """Do what the plan says; gives the state in which the run ended."""
+        try:
+            self._committer.begin(len(self._scan.files))
+            if self._plan.to_read:
+                self._read_and_encode()
+            self._committer.finish(self._scan)
+        except Cancelled:
+            return "cancelled"
+        return "done"
+
+    def report(self, run_id: int, seconds: float) -> IndexingReport:
+        """Every file in exactly one group."""
+        groups = self._committer.groups
+        return IndexingReport(
+            collection=self._collection.name,
+            source=uri_of(self._scan.source),
+            model=self._collection.model_name,
+            run_id=run_id,
+            dry_run=False,
+            added=groups.added,
+            changed=groups.changed,
+            moved=groups.moved,
+            unchanged=groups.unchanged,
+            removed=groups.removed,
+            failed=groups.failed,
+            encoded=groups.encoded,
+            revision=self._committer.revision,
+            seconds=seconds,
+        )
+
+    def _compare(self, model_id: int | None) -> tuple[dict[str, KnownFile], Plan]:
+        prefixes = uri_prefixes(self._scan.source)
+        with self._library.database.read() as connection:
+            known = image_rows.known_files(connection, self._collection.id, model_id, prefixes)
+            failures = {row.uri: row for row in run_rows.list_failures(connection, self._collection.id)}
+        return known, make_plan(
+            self._scan,
+            known,
+            failures,
+            retry_failed=self._options.retry_failed,
+            allow_empty=self._options.allow_empty,
+        )
+
+    def _read_and_encode(self) -> None:
+        settings, committer = self._library.settings, self._committer
+        reader = Reader(self._known, self._content_known, self._get_encoder, settings.max_pixels)
+        threads = settings.decode_threads or os.cpu_count() or 1
+        window = WINDOW_BATCHES * (settings.batch_size or USUAL_BATCH)
+        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as executor:
+            for reading in ahead(executor, reader.read, self._plan.to_read, window):
+                self._take(reading)
+            committer.flush(self._encoder)
+            for file in committer.unresolved():
+                self._take(reader.read_again(file))
+            committer.flush(self._encoder)
+
+    def _take(self, reading: Reading) -> None:
+        committer, encoder = self._committer, self._encoder
+        committer.take(reading)
+        if committer.full(encoder.batch_size if encoder else USUAL_BATCH):
+            committer.flush(encoder)
+            groups = committer.groups
+            self._on_progress(
+                Progress("indexing", groups.done, len(self._scan.files), groups.encoded, len(groups.failed))
+            )
+
+    def _content_known(self, digest: str) -> bool:
+        model = self._committer.model
+        if model is None:
+            return False
+        with self._library.database.read() as connection:
+            return image_rows.content_known(connection, model.id, digest)
+
+    def _get_encoder(self) -> Encoder:
+        with self._encoder_lock:
+            if self._encoder is None:
+                self._on_progress(Progress("loading the model", 0, len(self._scan.files)))
+                self._encoder, self._committer.model = self._library.encoder_for(self._collection)
+            return self._encoder
+
+
+def _mark_started(library: Library, run_id: int, lease: Lease) -> None:
+    with library.database.write() as connection:
+        run_rows.start_run(connection, run_id, lease.holder)
+
+
+def _mark_finished(library: Library, run_id: int, state: str, error: str | None) -> None:
+    try:
+        with library.database.write() as connection:
+            run_rows.finish_run(connection, run_id, state, error)
+    except ClipSearchError as second:  # a full disk, say: the run's own error is the one to be heard
+        log.warning("the end of run %d could not be noted: %s", run_id, second)
+
+
+def _state_after(error: BaseException) -> str:
+    return "failed" if isinstance(error, Exception) else "interrupted"
+
+
+def _words(error: BaseException) -> str:
+    return error.message if isinstance(error, ClipSearchError) else f"{type(error).__name__}: {error}"
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

@@ -1,0 +1,154 @@
+"""Label sets as people write them down: YAML, JSON, CSV, or one label a line; knows those forms and no database."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clipsearch.errors import InvalidLabelSet
+from clipsearch.prompts import MAX_LABEL, check_template, clean_text
+
+MAX_STORED_LABELS = 200_000
+MAX_PROMPTS = 200
+
+
+@dataclass(frozen=True)
+class LabelSetDraft:
+    """Labels as (name, prompts), and templates; without templates the default one is meant."""
+
+    labels: tuple[tuple[str, tuple[str, ...]], ...]
+    templates: tuple[str, ...] = ()
+
+
+def read_label_file(path: Path) -> LabelSetDraft:
+    """The draft in a file, by its suffix: .yaml .yml .json .csv, else one label a line.
+
+    Raises InvalidLabelSet, which names the place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidLabelSet(f"the label file {path} cannot be read: {reason}") from error
+    return parse_labels(text, path.suffix.lower().lstrip("."), str(path))
+
+
+def parse_labels(text: str, form: str, name: str = "the label set") -> LabelSetDraft:
+    """The draft that a text holds; ``form`` is yaml, yml, json, csv, or anything else for one label a line."""
+    if form in {"yaml", "yml", "json"}:
+        return _from_tree(_load(text, form, name), name)
+    if form == "csv":
+        return draft_of(_from_csv(text, name), name=name)
+    lines = [line.strip() for line in text.splitlines()]
+    return draft_of(((line, ()) for line in lines if line and not line.startswith("# ")), name=name)
+
+
+def draft_of(
+    labels: Iterable[tuple[str, Iterable[str]]], templates: Iterable[str] = (), *, name: str = "the label set"
+) -> LabelSetDraft:
+    """A checked draft. A label without prompts is its own prompt. Raises InvalidLabelSet, InvalidTemplate."""
+    drafted: dict[str, tuple[str, ...]] = {}
+    for label, prompts in labels:
+        cleaned = clean_text(str(label), what=f"a label of {name}", limit=MAX_LABEL)
+        if cleaned in drafted:
+            raise InvalidLabelSet(f"{name} names the label {cleaned!r} twice; put its prompts together")
+        texts = tuple(
+            dict.fromkeys(clean_text(str(one), what=f"a prompt of {cleaned!r}", limit=1_000) for one in prompts)
+        )
+        if len(texts) > MAX_PROMPTS:
+            raise InvalidLabelSet(f"the label {cleaned!r} has {len(texts)} prompts; the limit is {MAX_PROMPTS}")
+        drafted[cleaned] = texts or (cleaned,)
+    if len(drafted) < 2:
+        raise InvalidLabelSet(f"{name} needs at least two labels: a single one would always get the probability 1")
+    if len(drafted) > MAX_STORED_LABELS:
+        raise InvalidLabelSet(f"{name} has {len(drafted)} labels; the limit is {MAX_STORED_LABELS}")
+    return LabelSetDraft(tuple(drafted.items()), tuple(check_template(one) for one in templates))
+
+
+def _load(text: str, form: str, name: str) -> Any:
+    try:
+        if form == "json":
+            return json.loads(text, object_pairs_hook=_no_repeats)
+        return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+    except (json.JSONDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise InvalidLabelSet(f"{name} is not {form.upper()}: {error}") from error
+
+
+def _from_tree(tree: Any, name: str) -> LabelSetDraft:
+    templates: Any = ()
+    if isinstance(tree, Mapping) and "labels" in tree:
+        unknown = set(tree) - {"labels", "templates", "template"}
+        if unknown:
+            raise InvalidLabelSet(f"{name} has the unknown keys {', '.join(map(str, sorted(unknown)))}; "
+                                  "known are labels and templates")  # fmt: skip
+        templates = tree.get("templates", tree.get("template", ()))
+        tree = tree["labels"]
+    if isinstance(tree, Mapping):
+        pairs = [(label, _texts(prompts, name)) for label, prompts in tree.items()]
+    elif isinstance(tree, list):
+        pairs = [_pair(entry, name) for entry in tree]
+    else:
+        raise InvalidLabelSet(f"{name} must be a list of labels, or a mapping of labels to prompts")
+    return draft_of(pairs, _texts(templates, name), name=name)
+
+
+def _pair(entry: Any, name: str) -> tuple[str, list[str]]:
+    if isinstance(entry, Mapping):
+        label = entry.get("name", entry.get("label"))
+        if label is None or set(entry) - {"name", "label", "prompts", "prompt"}:
+            raise InvalidLabelSet(f"an entry of {name} must hold name and prompts, not {dict(entry)!r}")
+        return str(label), _texts(entry.get("prompts", entry.get("prompt")), name)
+    if not isinstance(entry, str):
+        _texts(entry, name)
+        raise InvalidLabelSet(f"an entry of {name} must be a label, not {entry!r}")
+    return entry, []
+
+
+def _texts(value: Any, name: str) -> list[str]:
+    if value is None:
+        return []
+    values = value if isinstance(value, list | tuple) else [value]
+    for one in values:
+        # YAML reads no, on and 1.0 as other things than words: what was meant can only be asked.
+        if not isinstance(one, str):
+            raise InvalidLabelSet(f"{name} holds {one!r}, which is not a text; put it in quotes")
+    return list(values)
+
+
+def _from_csv(text: str, name: str) -> list[tuple[str, list[str]]]:
+    rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+    if rows and rows[0][0].strip().lower() in {"label", "name", "class"}:
+        rows = rows[1:]
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        prompts = found.setdefault(row[0].strip(), [])
+        prompts += [cell.strip() for cell in row[1:] if cell.strip()]
+    return list(found.items())
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InvalidLabelSet(f"the key {key!r} stands twice")
+        found[key] = value
+    return found
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without silent loss: of a key that stands twice, PyYAML would keep the last."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
+    pairs = [(loader.construct_object(key), loader.construct_object(value, deep=True)) for key, value in node.value]
+    return _no_repeats(pairs)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -1,0 +1,124 @@
+"""What may be asked: a query of weighted terms and its filters, as strict pydantic models; knows the limits of both."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+MAX_K = 1_000
+MAX_DEPTH = 10_000
+MAX_TERMS = 16
+MAX_DIMENSION = 65_536
+MAX_LABELS = 1_000
+
+
+def _no_nul(text: str) -> str:
+    # PostgreSQL cannot store U+0000, and half of a surrogate pair cannot be written as UTF-8.
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not hold NUL characters or halves of surrogate pairs")
+    return text
+
+
+Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
+ShortText = Annotated[str, Field(max_length=2_000), AfterValidator(_no_nul)]
+ImageId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class Strict(BaseModel):
+    """Frozen, refuses unknown names and numbers that are not finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+
+
+class Filters(Strict):
+    """Which images a search may answer with; all that are given must hold."""
+
+    path_prefix: ShortText | None = Field(default=None, description="uri begins with this")
+    path_glob: ShortText | None = Field(default=None, description="uri matches this pattern; * crosses folders")
+    taken_from: dt.datetime | None = Field(default=None, description="taken at or after (EXIF, else the file's time)")
+    taken_to: dt.datetime | None = Field(default=None, description="taken before or at; a date means its whole day")
+    min_width: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    max_width: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    min_height: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    max_height: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    formats: Annotated[tuple[ShortText, ...], Field(max_length=16)] | None = Field(
+        default=None, description="image formats, e.g. JPEG, PNG"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_days(cls, values: Any) -> Any:
+        # "to 2024-05-31" means until the end of that day.
+        if isinstance(values, dict):
+            last = values.get("taken_to")
+            if isinstance(last, str) and len(last) == 10:
+                values = {**values, "taken_to": f"{last}T23:59:59.999999"}
+        return values
+
+    @property
+    def empty(self) -> bool:
+        """Whether every image passes."""
+        return all(value is None for value in self.__dict__.values())
+
+
+class Term(Strict):
+    """One part of a query: exactly one of text, image (bytes or a path), image_id and vector, with its weight."""
+
+    text: Text | None = None
+    image: bytes | PurePath | None = None
+    image_id: ImageId | None = None
+    vector: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_DIMENSION)] | None = None
+    weight: Annotated[float, Field(ge=-100.0, le=100.0)] = 1.0
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Term:
+        given = [value for value in (self.text, self.image, self.image_id, self.vector) if value is not None]
+        if len(given) != 1:
+            raise ValueError("a term is exactly one of text, image, image_id and vector")
+        return self
+
+    @property
+    def kind(self) -> Literal["text", "image", "image_id", "vector"]:
+        """Which of the four this term is."""
+        if self.text is not None:
+            return "text"
+        if self.image is not None:
+            return "image"
+        return "image_id" if self.image_id is not None else "vector"
+
+
+class Query(Strict):
+    """What to look for, and how much of the answer to give."""
+
+    terms: Annotated[tuple[Term, ...], Field(min_length=1, max_length=MAX_TERMS)]
+    filters: Filters = Filters()
+    k: Annotated[int, Field(ge=1, le=MAX_K)] = 20
+    offset: Annotated[int, Field(ge=0, le=MAX_DEPTH)] = 0
+    min_score: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
+    collapse_duplicates: bool = False
+    exact: bool = Field(default=False, description="scan every embedding, also where there is an approximate index")
+
+    @model_validator(mode="after")
+    def _depth(self) -> Query:
+        if self.offset + self.k > MAX_DEPTH:
+            raise ValueError(f"offset + k must not exceed {MAX_DEPTH}")
+        return self
+
+
+class Labels(Strict):
+    """What to choose from: a stored label set, or labels given with the question, and their templates."""
+
+    label_set: ShortText | None = None
+    labels: Annotated[tuple[ShortText, ...], Field(max_length=MAX_LABELS)] = ()
+    templates: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Labels:
+        if (self.label_set is None) == (not self.labels):
+            raise ValueError("give either a label_set or labels")
+        if self.label_set is not None and self.templates:
+            raise ValueError("a stored label set has its own templates")
+        return self

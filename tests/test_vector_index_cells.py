@@ -1,0 +1,107 @@
+"""The approximate index: it finds nearly all neighbours of images and of texts, and is right in all else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from clipsearch.vector_index import VectorIndex, build_index
+
+COUNT, DIMENSION = 20_000, 64
+
+
+def cone(count: int, axis: NDArray[np.float32], spread: float, seed: int) -> NDArray[np.float32]:
+    """Unit vectors around ``axis`` in clusters, as a tower of CLIP lays them."""
+    chance = np.random.default_rng(seed)
+    centres = chance.standard_normal((200, DIMENSION)) / np.sqrt(DIMENSION)
+    noise = chance.standard_normal((count, DIMENSION)) / np.sqrt(DIMENSION)
+    rows = axis + spread * (centres[chance.integers(0, 200, count)] + 0.7 * noise)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+AXES = np.linalg.qr(np.random.default_rng(1).standard_normal((DIMENSION, 2)))[0].T.astype(np.float32)
+IMAGES = cone(COUNT + 100, AXES[0], 1.0, 2)
+ROWS, IMAGE_QUERIES = IMAGES[:COUNT], IMAGES[COUNT:]
+# texts point away from the images, and carry a little of what one image shows
+TEXTS = cone(200, AXES[1], 0.6, 3) + 0.4 * IMAGES[:200]
+TEXTS /= np.linalg.norm(TEXTS, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def index() -> VectorIndex:
+    return build_index(DIMENSION, np.arange(COUNT) * 2, ROWS, text_like={"texts": TEXTS[:100]}, exact_bytes=0)
+
+
+def recall(index: VectorIndex, queries: NDArray[np.float32]) -> float:
+    near, true = index.search(queries, 10), index.search(queries, 10, exact=True)
+    return float(np.mean([np.isin(t.ids, n.ids).mean() for n, t in zip(near, true, strict=True)]))
+
+
+def test_images_and_texts_it_was_not_tuned_on_find_nearly_all_their_neighbours(index: VectorIndex) -> None:
+    assert index.kind == "ivf_sq8"
+    assert recall(index, IMAGE_QUERIES) >= 0.95
+    assert recall(index, TEXTS[100:]) >= 0.93
+    cells = index.segments[0].cells  # type: ignore[attr-defined]
+    assert cells.probes <= cells.cell_count // 4  # or it would be a scan by another name
+
+
+def test_texts_raise_the_probes_where_they_need_more_than_images() -> None:
+    part = ROWS[:5000]
+    apart = build_index(DIMENSION, np.arange(5000), part, text_like={"texts": TEXTS}, exact_bytes=0)
+    alike = build_index(
+        DIMENSION, np.arange(5000), part, text_like={"images": IMAGE_QUERIES}, exact_bytes=0
+    )
+    assert apart.segments[0].cells.probes >= alike.segments[0].cells.probes  # type: ignore[attr-defined]
+
+
+def test_scores_are_those_of_the_stored_rows_and_not_of_the_eight_bit_codes(index: VectorIndex) -> None:
+    for query, answer in zip(IMAGE_QUERIES[:20], index.search(IMAGE_QUERIES[:20], 10), strict=True):
+        assert np.abs(answer.scores - index.vectors(answer.ids) @ query).max() < 1e-5
+        assert (np.diff(answer.scores) <= 0).all()
+
+
+@pytest.mark.parametrize("k", [1, 10, 500, 15_000, COUNT, 10**9])
+def test_there_are_always_as_many_neighbours_as_were_asked_for(index: VectorIndex, k: int) -> None:
+    for answer in index.search(TEXTS[:2], k):
+        assert len(answer) == min(k, COUNT) == len(set(answer.ids.tolist()))
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.005, 0.05, 0.3])
+def test_filters_of_any_share_are_kept_and_filled(index: VectorIndex, share: float) -> None:
+    allowed = np.flatnonzero(np.random.default_rng(7).random(COUNT) < share) * 2
+    near = index.search(TEXTS[100:130], 10, among=allowed)
+    true = index.search(TEXTS[100:130], 10, among=allowed, exact=True)
+    assert all(len(answer) == min(10, len(allowed)) and np.isin(answer.ids, allowed).all() for answer in near)
+    got = np.mean([np.isin(t.ids, n.ids).mean() for n, t in zip(near, true, strict=True)])
+    assert got == 1 if share < 0.1 else got > 0.85
+
+
+def test_a_filter_that_no_probed_cell_serves_is_answered_exactly(index: VectorIndex) -> None:
+    true = index.search(TEXTS[0], COUNT, exact=True)[0].ids
+    far = true[COUNT // 2 :]  # half of the rows, all of them far from the query
+    [answer] = index.search(TEXTS[0], 300, among=far)
+    assert len(answer) == 300
+    assert np.isin(answer.ids, far).all()
+
+
+def test_rows_added_and_removed_after_training_are_found_and_forgotten_at_once(index: VectorIndex) -> None:
+    fresh = cone(300, AXES[0], 1.0, 11)
+    changed = index.with_changes((np.arange(300) * 2 + 1, fresh), np.arange(0, 2000, 2))
+    assert changed.kind == "ivf_sq8"
+    assert all(a.ids[0] == i * 2 + 1 for i, a in enumerate(changed.search(fresh, 1)))
+    assert all((a.ids >= 2000).all() or (a.ids % 2 == 1).any() for a in changed.search(ROWS[:50], 1))
+    assert not any(np.isin(a.ids, np.arange(0, 2000, 2)).any() for a in changed.search(ROWS[:50], 50))
+    assert index.search(ROWS[3], 1)[0].ids[0] == 6
+
+
+def test_a_new_base_keeps_the_cells_in_step_with_the_rows_that_moved(index: VectorIndex) -> None:
+    fresh = cone(5000, AXES[0], 1.0, 12)
+    changed = index.with_changes((np.arange(5000) * 4 + 1, fresh), np.arange(0, 3000, 2))
+    [base] = changed.segments  # type: ignore[attr-defined]
+    assert base.stored == base.count == len(base.cells) == COUNT + 5000 - 1500
+    assert recall(changed, IMAGE_QUERIES) >= 0.93
+    own = changed.search(fresh[:200], 1)
+    assert np.mean([a.ids[0] == i * 4 + 1 for i, a in enumerate(own)]) > 0.97
+    arrays = base.cells.arrays()
+    assert len(arrays.codes) == len(base.ids)
