@@ -101,6 +101,10 @@ def test_a_stream_that_cannot_seek_is_read_to_its_end() -> None:
             return False
 
     assert open_picture(Pipe(encoded(quarters(), "PNG"))).picture.size == (64, 32)
+    closed = io.BytesIO(b"")
+    closed.close()
+    with pytest.raises(UnreadableImage, match="cannot be read"):
+        open_picture(closed)
 
 
 @pytest.mark.parametrize(("name", "frames"), [("gif", 2), ("animated webp", 2), ("apng", 2), ("mpo", 2), ("png", 1)])

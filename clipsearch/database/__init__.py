@@ -6,7 +6,8 @@ functions of this room; no other room says SQL.
 
 from __future__ import annotations
 
-from clipsearch.database.engine import Connection as Connection
-from clipsearch.database.engine import Database as Database
+from sqlalchemy import Connection
+
+from clipsearch.database.engine import Database
 
 __all__ = ["Connection", "Database"]

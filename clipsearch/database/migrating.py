@@ -1,4 +1,7 @@
-"""Brings a database to the schema of this version; knows Alembic, the lock and where the migrations lie."""
+"""Brings a database to the schema of this version; knows Alembic, the lock and where the migrations lie.
+
+Alembic is imported when there is something to migrate: every other start reads one row.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,18 @@ import importlib.resources
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filelock
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from clipsearch.database.backup import back_up
 from clipsearch.database.engine import Database
+from clipsearch.database.schema import SCHEMA_REVISION
 from clipsearch.errors import Busy, SchemaMismatch
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 UPGRADE_COMMAND = "clipsearch db upgrade"
 LOCK_SECONDS = 60.0
@@ -26,7 +30,7 @@ _POSTGRES_LOCK = 0x1F0B6E7C2D9A4453 >> 1
 
 def newest_revision() -> str:
     """The schema that this version of the software works with."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return SCHEMA_REVISION
 
 
 def current_revision(database: Database) -> str | None:
@@ -71,6 +75,8 @@ def _upgrade(database: Database, target: str) -> tuple[str | None, str]:
             raise SchemaMismatch(
                 f"the database's schema {before} is newer than this version knows; install a newer clipsearch"
             )
+        from alembic import command
+
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, target)
@@ -79,6 +85,8 @@ def _upgrade(database: Database, target: str) -> tuple[str | None, str]:
 
 def downgrade(database: Database, target: str) -> None:
     """Take steps back, for tests and for those who go back to an older version. Data of the newer schema is lost."""
+    from alembic import command
+
     with _upgrade_lock(database), database.write() as connection:
         config = _config()
         config.attributes["connection"] = connection
@@ -95,6 +103,8 @@ def _keep_copy(database: Database) -> None:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
     return config
@@ -105,13 +115,16 @@ def _folder() -> Path:
 
 
 def _knows(schema: str) -> bool:
+    from alembic.script import ScriptDirectory
+
     return schema in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _current(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return MigrationContext.configure(connection).get_current_revision()
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return found
 
 
 @contextmanager

@@ -29,6 +29,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
+# The migration that makes these tables; a test holds it against Alembic's head.
+SCHEMA_REVISION = "0001"
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -22,7 +22,7 @@ from PIL import UnidentifiedImageError
 from clipsearch.errors import ClipSearchError, UnreadableImage
 from clipsearch.images import exif, extras, reasons
 from clipsearch.images.colours import to_rgb
-from clipsearch.images.hashing import open_file
+from clipsearch.images.hashing import cannot_be_read, open_file
 from clipsearch.images.pixel_hashing import pixel_hash
 from clipsearch.images.quiet import hush_libraries, hush_warnings
 from clipsearch.images.signatures import PREFIX_BYTES, sniff
@@ -101,7 +101,7 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, reduced_to: in
             raise
         except UnidentifiedImageError as error:
             raise reasons.explain(error, kind, _own_words(stream, kind)) from error
-        except Exception as error:
+        except Exception as error:  # decoders raise eight kinds and more, and none may end a run
             raise reasons.explain(error, kind) from error
 
 
@@ -155,7 +155,11 @@ def _stream_of(source: Source) -> Iterator[BinaryIO]:
     elif isinstance(source, bytes):
         yield io.BytesIO(source)
     else:
-        yield source if source.seekable() else io.BytesIO(source.read())
+        try:
+            stream = source if source.seekable() else io.BytesIO(source.read())
+        except (OSError, ValueError) as error:
+            raise cannot_be_read(error) from error
+        yield stream
 
 
 def _own_words(stream: BinaryIO, kind: str | None) -> str:

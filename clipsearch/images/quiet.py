@@ -7,12 +7,11 @@ writes to the process's stderr, in the midst of a command's output.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import logging
 import re
 import warnings
 from typing import Final
-
-from PIL import Image as PILImage
 
 _HUSHED: Final = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
@@ -22,7 +21,7 @@ def hush_libraries() -> None:
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
         # Symbols are looked for in what Pillow's own module is linked with too, so this is the libtiff that it uses.
-        linked = ctypes.CDLL(PILImage.core.__file__)
+        linked = ctypes.CDLL(importlib.import_module("PIL._imaging").__file__)
         for setter in (linked.TIFFSetErrorHandler, linked.TIFFSetWarningHandler):
             setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
             setter(None)

@@ -22,7 +22,7 @@ def explain(error: Exception, kind: str | None, own_words: str = "") -> Unreadab
     little.
     """
     if isinstance(error, PILImage.DecompressionBombError | PILImage.DecompressionBombWarning):
-        return TooManyPixels(f"the image has too many pixels: {_words(error)}")
+        return TooManyPixels(f"the image has too many pixels{_quoted(_words(error))}")
     if isinstance(error, MemoryError):
         return UnreadableImage("there was not enough memory to decode the image")
     if isinstance(error, UnidentifiedImageError):
@@ -50,12 +50,14 @@ def too_many_pixels(width: int, height: int, most: int) -> TooManyPixels:
 
 
 def _words(error: Exception) -> str:
-    text = error.args[0] if error.args else ""
+    text = error.args[0] if len(error.args) == 1 else str(error)
     if isinstance(text, bytes):  # LibRaw speaks in bytes
         text = text.decode("utf-8", "replace")
-    words = " ".join(str(text if len(error.args) == 1 else error).split()) or type(error).__name__
-    return words if len(words) <= _LONGEST_WORDS else words[: _LONGEST_WORDS - 1] + "…"
+    return str(text) or type(error).__name__
 
 
 def _quoted(words: str) -> str:
-    return f" ({words})" if words else ""
+    short = " ".join(words.split())
+    if len(short) > _LONGEST_WORDS:
+        short = short[: _LONGEST_WORDS - 1] + "…"
+    return f" ({short})" if short else ""
