@@ -29,7 +29,7 @@ from clipsearch.database.images import changes_after
 from clipsearch.database.leases import Lease
 from clipsearch.database.migrating import check_schema, current_revision, newest_revision, upgrade
 from clipsearch.database.models import ModelRow
-from clipsearch.errors import InvalidInput
+from clipsearch.errors import AlreadyExists, InvalidInput, StorageFull
 from clipsearch.vector_index import Stand, VectorIndex, build_index, load_snapshot, save_snapshot
 
 if TYPE_CHECKING:
@@ -154,7 +154,12 @@ class Library:
         name = name or self.settings.collection
         with self.database.read() as connection:
             found = collection_rows.find_collection(connection, name)
-        return (found, False) if found else (self.create_collection(name, model), True)
+        if found:
+            return found, False
+        try:
+            return self.create_collection(name, model), True
+        except AlreadyExists:  # another process was quicker
+            return self.collection(name), False
 
     def create_collection(self, name: str, model: str | None = None) -> CollectionRow:
         """Raises AlreadyExists; ModelNotFound for a model that no one has heard of."""
@@ -196,20 +201,19 @@ class Library:
         if not held.lock.acquire(blocking=wait or view is None):
             return _seen_from(view, row.revision) if view else None
         try:
-            held.view = self._caught_up(collection, held)
+            view = held.view = self._caught_up(collection, held)
         finally:
             held.lock.release()
-        return held.view
+        if view and held.unsaved_rows >= max(SNAPSHOT_ROWS, int(SNAPSHOT_SHARE * len(view.index))):
+            self._save(collection, held, view)
+        return view
 
-    def keep_snapshot(self, collection: CollectionRow, *, force: bool = False) -> bool:
-        """Write the index to disk where that would save the next start much reading; true when it was written."""
-        view = self.index(collection)
-        held = self._held(collection)
-        if view is None:
-            return False
-        worth_it = max(SNAPSHOT_ROWS, int(SNAPSHOT_SHARE * len(view.index)))
-        if not force and held.unsaved_rows < worth_it:
-            return False
+    def keep_snapshot(self, collection: CollectionRow) -> bool:
+        """Write the index to disk, if it is not there as it stands; true when it was written."""
+        view, held = self.index(collection), self._held(collection)
+        return bool(view and held.unsaved_rows and self._save(collection, held, view))
+
+    def _save(self, collection: CollectionRow, held: _Held, view: IndexView) -> bool:
         stand = Stand(
             collection=str(collection.id),
             model=_mark(view.model),
@@ -217,10 +221,14 @@ class Library:
             revision=view.revision,
             token=view.token,
         )
-        written = save_snapshot(self._index_folder(collection), view.index, stand) is not None
-        if written:
-            held.unsaved_rows = 0
-        return written
+        try:
+            if save_snapshot(self._index_folder(collection), view.index, stand) is None:
+                return False
+        except (StorageFull, OSError) as error:  # a cache: what it holds is in the database
+            log.warning("the index of %s could not be written to disk: %s", collection.name, error)
+            return False
+        held.unsaved_rows = 0
+        return True
 
     def rebuild_index(self, collection: CollectionRow) -> None:
         """Throw the index away, in memory and on disk, and build it from rows."""
@@ -228,7 +236,7 @@ class Library:
         with held.lock:
             shutil.rmtree(self._index_folder(collection), ignore_errors=True)
             held.view = None
-        self.keep_snapshot(collection, force=True)
+        self.keep_snapshot(collection)
 
     def _held(self, collection: CollectionRow) -> _Held:
         with self._indexes_lock:
@@ -255,7 +263,8 @@ class Library:
             token = collection_rows.revision_token(connection, row.id, row.revision) or ""
             blocks = changes_after(connection, row.id, model.id, model.model.dimension, view.revision if view else -1)
             if view is None:
-                index = _built(model, [(block.added, block.vectors) for block in blocks])
+                # Kept as they rest: a million rows in float32 would take twice the memory of the index itself.
+                index = _built(model, [(block.added, block.vectors.astype(np.float16)) for block in blocks])
                 held.unsaved_rows = len(index)
             else:
                 index = view.index
@@ -291,8 +300,8 @@ def _seen_from(view: IndexView, collection_revision: int) -> IndexView:
     return IndexView(view.index, view.model, view.revision, view.token, collection_revision)
 
 
-def _built(model: ModelRow, blocks: list[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> VectorIndex:
+def _built(model: ModelRow, blocks: list[tuple[NDArray[np.int64], NDArray[np.float16]]]) -> VectorIndex:
     dimension = model.model.dimension
     ids = np.concatenate([ids for ids, _ in blocks]) if blocks else np.empty(0, dtype=np.int64)
-    vectors = np.concatenate([rows for _, rows in blocks]) if blocks else np.empty((0, dimension), np.float32)
+    vectors = np.concatenate([rows for _, rows in blocks]) if blocks else np.empty((0, dimension), np.float16)
     return build_index(dimension, ids, vectors)

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from clipsearch.errors import Busy, ClipSearchError, ConfigError, StorageFull
 
@@ -100,7 +101,12 @@ def _make_folder(url: URL) -> None:
 
 def _make_engine(url: URL, *, writes: bool) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        engine = create_engine(
+            url,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            pool_size=8,
+            max_overflow=64,  # a server's threads and a run's decoders each read for a moment
+        )
         _prepare_sqlite(engine, writes=writes)
         return engine
     try:
@@ -136,6 +142,8 @@ def _translated() -> Iterator[None]:
         yield
     except DatabaseError as error:
         raise _translate(error) from error
+    except PoolTimeout as error:
+        raise Busy("too many queries at once; try again", retry_after=1.0) from error
 
 
 def _translate(error: DatabaseError) -> ClipSearchError | DatabaseError:

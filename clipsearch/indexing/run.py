@@ -85,7 +85,7 @@ def index_source(
         return report.model_copy(update={"seconds": _since(started)})
     on_progress(Progress("looking for images", 0, None))
     # Before anything is written: a folder that is not there must leave no collection behind.
-    scan = scan_source(source, allow_empty=options.allow_empty)
+    scan = _scan(library, source, options, run_id)
     row, is_new = library.ensure_collection(collection, options.model)
     run_id = run_id if run_id is not None else queue_run(library, row, source)
     try:
@@ -103,6 +103,15 @@ def index_source(
         if is_new and isinstance(error, ModelUnavailable | ModelNotFound):
             # The next try may name another model; an empty collection must not hold on to this one.
             library.delete_collection(row.name)
+        raise
+
+
+def _scan(library: Library, source: Path, options: IndexingOptions, run_id: int | None) -> Scan:
+    try:
+        return scan_source(source, allow_empty=options.allow_empty)
+    except ClipSearchError as error:
+        if run_id is not None:
+            _mark_finished(library, run_id, "failed", error.message)
         raise
 
 
