@@ -17,7 +17,8 @@ from clipsearch.database.filtering import filtered_ids
 from clipsearch.database.images import ImageRow, get_image, image_rows, vectors_of
 from clipsearch.errors import InvalidInput, InvalidVector
 from clipsearch.images import open_picture, pixel_hash_distance
-from clipsearch.library import IndexView, Library
+from clipsearch.indexes import IndexView
+from clipsearch.library import Library
 from clipsearch.prompts import clean_text
 from clipsearch.queries import Query, Term
 

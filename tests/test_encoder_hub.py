@@ -115,7 +115,7 @@ def test_without_a_network_the_error_comes_soon_and_names_three_ways_out(
     began = time.monotonic()
     with pytest.raises(ModelUnavailable, match="cannot be reached") as caught:
         open_encoder(name)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     for way in ("--model", "CLIPSEARCH_MODEL=ARCHITECTURE//path", "CLIPSEARCH_MODEL=demo"):
         assert way in caught.value.message
     assert caught.value.details["model"] == name

@@ -308,6 +308,12 @@ def test_a_folder_without_weights_or_with_a_broken_configuration_is_one_clear_er
             opened(str(folder))
 
 
+def test_a_shipped_model_that_is_missing_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipsearch.encoder.names._DEMO_FOLDERS", {"demo": tmp_path})
+    with pytest.raises(ModelUnavailable, match=r"train_demo_model\.py"):
+        opened("demo")
+
+
 def test_an_unknown_name_brings_close_ones() -> None:
     with pytest.raises(ModelNotFound, match="ViT-B-32/openai"):
         opened("ViT-B-32/opanai")
@@ -334,15 +340,17 @@ def test_a_tokenizer_that_cannot_be_had_is_named(tmp_path: Path, checkpoints: Ch
 
 
 def test_a_tokenizer_of_hugging_face_is_padded_cut_and_counted(tmp_path: Path, checkpoints: Checkpoints) -> None:
-    pytest.importorskip("transformers", reason="the tokenizers of SigLIP models need transformers")
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    words = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2, "red": 3, "boat": 4}, "<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    transformers = pytest.importorskip("transformers", reason="SigLIP's tokenizers need transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2, "red": 3, "boat": 4}, "<unk>")
+    )
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    words.post_processor = tokenizers.processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
     folder = write_model_folder(tmp_path / "m", checkpoints, "small-sigmoid", **SIGMOID_PREPROCESSING)
-    fast = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
     fast.save_pretrained(folder)
     config = json.loads((folder / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "somewhere/else"

@@ -27,7 +27,7 @@ from clipsearch.encoder.hub import (
 )
 from clipsearch.encoder.names import ModelSource, check_known
 from clipsearch.encoder.torchvision_guard import ensure_torchvision
-from clipsearch.errors import ClipSearchError, ModelMismatch, ModelNotFound
+from clipsearch.errors import ClipSearchError, ModelMismatch, ModelNotFound, ModelUnavailable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -141,7 +141,11 @@ def _check_there(source: ModelSource) -> None:
     check_known(source, registry() if source.architecture else {})
     if source.kind == "folder" and not (source.path and (source.path / CONFIG_FILE).is_file()):
         if source.shipped:
-            raise unavailable(source.name, f"the files of this shipped model are missing from {source.path}")
+            raise ModelUnavailable(
+                f"The model {source.name} should be in {source.path} and is not: install clipsearch again, or in"
+                " a checkout run scripts/train_demo_model.py.",
+                model=source.name,
+            )
         raise ModelNotFound(f"There is no {CONFIG_FILE} in {source.path}.", model=source.name)
     if source.kind == "checkpoint" and source.path:
         if not source.path.is_file():

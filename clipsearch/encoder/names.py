@@ -7,6 +7,9 @@
     demo, demo-sigmoid                 the models shipped with clipsearch
     /models/mine, ./mine, ~/mine       a folder with open_clip_config.json and weights
     ViT-B-32//models/mine.safetensors  an architecture and a checkpoint file; ./ and ~ work too
+
+A bare checkpoint does not tell its activation: for OpenAI's weights in a file, name the architecture that
+has it, ViT-B-32-quickgelu//models/openai.safetensors.
 """
 
 from __future__ import annotations
