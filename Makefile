@@ -71,6 +71,8 @@ clean:  ## remove what tools left behind
 distclean: clean  ## remove .venv as well
 	@rm -rf $(VENV)
 
+PACKAGE := setup.cfg pyproject.toml clipsearch/__init__.py
+
 # Each step leaves a file behind when it is done, so a step that was cut short is done again.
 
 $(VENV)/.made:
@@ -95,12 +97,12 @@ $(VENV)/constraints.txt: constraints.txt $(VENV)/.torch
 	@$(BIN)/python -m pip freeze --disable-pip-version-check | sed -n -E '/^torch(vision)?==/p' >> $@.new
 	@mv $@.new $@
 
-$(VENV)/.installed-demo: setup.cfg pyproject.toml $(VENV)/constraints.txt
+$(VENV)/.installed-demo: $(PACKAGE) $(VENV)/constraints.txt
 	@echo "Installing clipsearch"
 	@$(PIP_INSTALL) --constraint $(VENV)/constraints.txt --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: setup.cfg pyproject.toml $(VENV)/constraints.txt
+$(VENV)/.installed-dev: $(PACKAGE) $(VENV)/constraints.txt
 	@echo "Installing clipsearch with its tests and tools"
 	@$(PIP_INSTALL) --constraint $(VENV)/constraints.txt --no-build-isolation --editable '.[dev]'
 	@touch $(VENV)/.installed-demo $@

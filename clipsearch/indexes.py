@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sys
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,15 @@ from clipsearch.database.collections import CollectionRow
 from clipsearch.database.images import changes_after
 from clipsearch.database.models import ModelRow
 from clipsearch.errors import StorageFull
-from clipsearch.vector_index import Stand, VectorIndex, build_index, load_snapshot, save_snapshot
+from clipsearch.vector_index import (
+    Stand,
+    VectorIndex,
+    build_index,
+    load_snapshot,
+    rebuild_due,
+    rebuilt,
+    save_snapshot,
+)
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +100,18 @@ class Indexes:
         return view
 
     def keep_snapshot(self, collection: CollectionRow) -> bool:
-        """Write the index to disk, if it is not there as it stands; true when it was written."""
-        view, held = self.view(collection), self._held(collection)
+        """Write the index to disk, if it is not there as it stands; true when it was written.
+
+        Here, at the end of a run, and never on the way to an answer, a collection that has outgrown an exact scan
+        is given its approximate index.
+        """
+        held = self._held(collection)
+        view = self.view(collection)
+        if view and rebuild_due(view.index):
+            with held.lock:
+                newest = held.view or view
+                view = held.view = replace(newest, index=rebuilt(newest.index))
+                held.unsaved_rows = len(view.index)
         return bool(view and held.unsaved_rows and self._save(collection, held, view))
 
     def forget(self, collection: CollectionRow) -> None:
@@ -190,4 +209,5 @@ def _built(model: ModelRow, blocks: list[tuple[NDArray[np.int64], NDArray[np.flo
     dimension = model.model.dimension
     ids = np.concatenate([ids for ids, _ in blocks]) if blocks else np.empty(0, dtype=np.int64)
     vectors = np.concatenate([rows for _, rows in blocks]) if blocks else np.empty((0, dimension), np.float16)
-    return build_index(dimension, ids, vectors)
+    # Exact at first, whatever the size: it takes seconds, and someone waits for an answer.
+    return build_index(dimension, ids, vectors, exact_bytes=sys.maxsize)

@@ -89,9 +89,7 @@ def make_checkpoints(base: Path) -> Checkpoints:
     return Checkpoints(folder)
 
 
-def write_model_folder(
-    folder: Path, checkpoints: Checkpoints, architecture: str, **preprocessing: Any
-) -> Path:
+def write_model_folder(folder: Path, checkpoints: Checkpoints, architecture: str, **preprocessing: Any) -> Path:
     """A model folder as open_clip's own push to the hub writes it."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"model_cfg": ARCHITECTURES[architecture], "preprocess_cfg": preprocessing}

@@ -49,9 +49,7 @@ def test_images_and_texts_it_was_not_tuned_on_find_nearly_all_their_neighbours(i
 def test_texts_raise_the_probes_where_they_need_more_than_images() -> None:
     part = ROWS[:5000]
     apart = build_index(DIMENSION, np.arange(5000), part, text_like={"texts": TEXTS}, exact_bytes=0)
-    alike = build_index(
-        DIMENSION, np.arange(5000), part, text_like={"images": IMAGE_QUERIES}, exact_bytes=0
-    )
+    alike = build_index(DIMENSION, np.arange(5000), part, text_like={"images": IMAGE_QUERIES}, exact_bytes=0)
     assert apart.segments[0].cells.probes >= alike.segments[0].cells.probes  # type: ignore[attr-defined]
 
 
@@ -77,12 +75,26 @@ def test_filters_of_any_share_are_kept_and_filled(index: VectorIndex, share: flo
     assert got == 1 if share < 0.1 else got > 0.85
 
 
-def test_a_filter_that_no_probed_cell_serves_is_answered_exactly(index: VectorIndex) -> None:
-    true = index.search(TEXTS[0], COUNT, exact=True)[0].ids
+@pytest.mark.parametrize("query", [TEXTS[0], ROWS[-1]])
+def test_a_filter_that_no_probed_cell_serves_is_answered_exactly(
+    index: VectorIndex, query: NDArray[np.float32]
+) -> None:
+    true = index.search(query, COUNT, exact=True)[0].ids
     far = true[COUNT // 2 :]  # half of the rows, all of them far from the query
-    [answer] = index.search(TEXTS[0], 300, among=far)
-    assert len(answer) == 300
-    assert np.isin(answer.ids, far).all()
+    [answer] = index.search(query, 300, among=far)
+    assert answer.ids.tolist() == far[:300].tolist()
+
+
+def test_places_that_the_probed_cells_left_empty_are_not_taken_for_rows(index: VectorIndex) -> None:
+    """60 allowed rows in reach where 64 candidates are asked for: four are padding, which is no row."""
+    query = ROWS[-1]
+    [segment] = index.segments  # type: ignore[attr-defined]
+    reached = segment.cells.candidates(query[None], COUNT)[0]
+    reached = reached[(reached >= 0) & (reached != COUNT - 1)]
+    unreached = np.setdiff1d(np.arange(COUNT - 1), reached)
+    [answer] = index.search(query, 10, among=np.concatenate([reached[:60], unreached]) * 2)
+    order = np.lexsort((reached[:60], -segment.rows.scores(query[None], reached[None, :60])[0]))
+    assert answer.ids.tolist() == (reached[:60][order][:10] * 2).tolist()
 
 
 def test_rows_added_and_removed_after_training_are_found_and_forgotten_at_once(index: VectorIndex) -> None:

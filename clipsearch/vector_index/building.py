@@ -76,9 +76,7 @@ def rebuilt(
     return _suited(index.compacted(), text_like, exact_bytes)
 
 
-def _suited(
-    index: Generation, text_like: Mapping[str, NDArray[np.floating]] | None, exact_bytes: int
-) -> Generation:
+def _suited(index: Generation, text_like: Mapping[str, NDArray[np.floating]] | None, exact_bytes: int) -> Generation:
     """The one segment of ``index``, with or without cells as its size wants."""
     from clipsearch.vector_index import cells
     from clipsearch.vector_index.generation import Generation

@@ -173,9 +173,7 @@ def trained(rows: StoredRows, text_like: Mapping[str, NDArray[np.float32]] | Non
     return Cells(file, probes, len(rows))
 
 
-def _probes_needed(
-    cells: Cells, rows: StoredRows, queries: NDArray[np.float32], own: NDArray[np.int64] | None
-) -> int:
+def _probes_needed(cells: Cells, rows: StoredRows, queries: NDArray[np.float32], own: NDArray[np.int64] | None) -> int:
     """The smallest power of two of probes with the wanted recall@10; ``own`` positions do not count."""
     extra = 0 if own is None else 1
     truth = _without(rows.best(queries, _NEIGHBOURS + extra)[0], own)

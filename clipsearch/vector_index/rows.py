@@ -42,9 +42,7 @@ class StoredRows:
 
     def __init__(self, dimension: int, count: int) -> None:
         self.dimension = dimension
-        self._scan = faiss.IndexScalarQuantizer(
-            dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-        )
+        self._scan = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         self._values: NDArray[np.float16] = np.empty((0, dimension), dtype=np.float16)
         if count:
             # resized once and filled in place: adding block by block would leave up to twice the memory

@@ -68,9 +68,7 @@ def save_snapshot(folder: Path, index: VectorIndex, stand: Stand) -> Path | None
             return None
 
 
-def load_snapshot(
-    folder: Path, *, collection: str, model: str, dimension: int
-) -> tuple[VectorIndex, Stand] | None:
+def load_snapshot(folder: Path, *, collection: str, model: str, dimension: int) -> tuple[VectorIndex, Stand] | None:
     """The index saved in ``folder`` and where it stands, or None where there is none that can be believed.
 
     Every byte is compared with its checksum (once in this process for a file that did not change). A refused
