@@ -15,7 +15,7 @@ from clipsearch.database.images import ImageRow
 from clipsearch.database.leases import renew_lease
 from clipsearch.database.runs import RunRow
 from clipsearch.errors import ImageNotFound, InvalidInput, NotAllowed
-from clipsearch.images import make_thumbnail, path_of, read_file, uri_of
+from clipsearch.images import content_hash, make_thumbnail, path_of, read_file, uri_of
 from clipsearch.library import Library
 from clipsearch.queries import Filters
 
@@ -59,8 +59,8 @@ def remove_images(library: Library, images: list[int | str], *, collection: str 
 
 def thumbnail(library: Library, image: int, *, collection: str | None = None, size: int = 320) -> bytes:
     """A small JPEG of the image. Raises ImageNotFound, also where its file is gone, UnreadableImage."""
-    path = local_path(show_image(library, image, collection=collection))
-    return make_thumbnail(path, size=size, max_pixels=library.settings.max_pixels)
+    info = show_image(library, image, collection=collection)
+    return make_thumbnail(_as_indexed(local_path(info), info), size=size, max_pixels=library.settings.max_pixels)
 
 
 def original(library: Library, image: int, *, collection: str | None = None) -> tuple[bytes, ImageInfo]:
@@ -74,7 +74,15 @@ def original(library: Library, image: int, *, collection: str | None = None) -> 
     roots = [Path(os.path.realpath(root)) for root in library.settings.roots]
     if not any(real.is_relative_to(root) for root in roots):
         raise NotAllowed("originals are served from the folders in CLIPSEARCH_ROOTS only")
-    return read_file(real), info
+    return _as_indexed(real, info), info
+
+
+def _as_indexed(path: Path, info: ImageInfo) -> bytes:
+    # A file that was put, or linked, in the place of the image is not what was indexed, whoever asks for it.
+    data = read_file(path)
+    if info.content_hash is not None and content_hash(data) != info.content_hash:
+        raise ImageNotFound(f"the file of image {info.id} changed since it was indexed; index its folder again")
+    return data
 
 
 def local_path(info: ImageInfo) -> Path:
@@ -123,6 +131,18 @@ def cancel_run(library: Library, run_id: int) -> RunInfo:
     """Ask a run to stop after its batch. Raises RunNotFound."""
     with library.database.write() as connection:
         return run_info(run_rows.ask_to_cancel(connection, run_id))
+
+
+def close_orphaned_runs(library: Library) -> int:
+    """Mark runs as interrupted that no process works on any more; says how many. For the start of a server."""
+    with library.database.write() as connection:
+        return run_rows.interrupt_orphans(connection)
+
+
+def interrupt_run(library: Library, run_id: int) -> None:
+    """Say of a run that was asked to stop because its process ends that it was interrupted."""
+    with library.database.write() as connection:
+        run_rows.finish_run(connection, run_id, "interrupted", "the server was stopped; index the source again")
 
 
 def run_info(row: RunRow) -> RunInfo:

@@ -27,7 +27,7 @@ CONFIG_FILE = "clipsearch.toml"
 # Names under our prefix that are read by the tests and by make, not by the software.
 FOREIGN_NAMES = frozenset(
     {"CLIPSEARCH_REFERENCE_DATA", "CLIPSEARCH_REQUIRE_BROWSER", "CLIPSEARCH_REQUIRE_SERVERS", "CLIPSEARCH_KILL_CYCLES",
-     "CLIPSEARCH_CONFIG"}
+     "CLIPSEARCH_DEEP_TESTS", "CLIPSEARCH_CONFIG"}
 )  # fmt: skip
 
 

@@ -119,11 +119,16 @@ class Library:
         """Raises AlreadyExists; ModelNotFound for a model that no one has heard of."""
         from clipsearch.encoder.names import parse_model_name
 
-        if not name.strip() or len(name) > 200 or any(character in name for character in "/\\\x00\n\r\t"):
-            raise InvalidInput("a collection's name is 1 to 200 characters, without slashes and line breaks")
+        _check_name(name)
         model_name = parse_model_name(model or self.settings.model).name
         with self.database.write() as connection:
             return collection_rows.create_collection(connection, name, model_name)
+
+    def rename_collection(self, name: str, new_name: str) -> CollectionRow:
+        """Give a collection another name. Raises CollectionNotFound, AlreadyExists."""
+        _check_name(new_name)
+        with self.database.write() as connection:
+            return collection_rows.rename_collection(connection, name, new_name)
 
     def delete_collection(self, name: str) -> None:
         """Delete a collection with all that belongs to it; the image files stay. Raises CollectionNotFound."""
@@ -152,3 +157,8 @@ class Library:
     def rebuild_index(self, collection: CollectionRow) -> None:
         """Throw the index away, in memory and on disk, and build it from rows."""
         self._indexes.rebuild(collection)
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > 200 or any(character in name for character in "/\\\x00\n\r\t"):
+        raise InvalidInput("a collection's name is 1 to 200 characters, without slashes and line breaks")

@@ -185,7 +185,7 @@ class Builder:
             folder.mkdir(parents=True)
         if stage.base in self.done:
             subprocess.run(["cp", "--archive", f"{self.scratch / stage.base}/upper/.", upper], check=True)
-        mount("-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}", str(tree))
+        mount("-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work},volatile", str(tree))
         mount("-t", "tmpfs", "tmpfs", str(tree / "tmp"))
         for kernels in ("/proc", "/dev", "/sys"):
             mount("--rbind", kernels, str(tree) + kernels)

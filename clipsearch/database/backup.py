@@ -5,27 +5,27 @@ Index files are left out: they come back from rows. A server's database is backe
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from clipsearch.database.engine import Database
-from clipsearch.errors import AlreadyExists, InvalidInput, NotFound
+from clipsearch.database.engine import Database, translate_sqlite
+from clipsearch.errors import AlreadyExists, InvalidInput, NotFound, StorageFull
 
 
 def back_up(database: Database, target: Path, *, replace: bool = False) -> int:
     """Write one consistent copy to ``target``, checked and complete or not at all; gives its size in bytes.
 
-    Raises AlreadyExists, InvalidInput (for a database on a server).
+    Raises AlreadyExists, InvalidInput (for a database on a server, too), StorageFull.
     """
     if database.path is None:
         raise InvalidInput("this library's database is a server; back it up with pg_dump")
     if target.exists() and not replace:
         raise AlreadyExists(f"{target} exists already; choose another name, or replace it with --replace")
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with _aside(target) as aside:
         with closing(sqlite3.connect(database.path)) as source, closing(sqlite3.connect(aside)) as copy:
             source.execute("PRAGMA query_only=ON")
             source.execute("PRAGMA wal_autocheckpoint=0")
@@ -35,8 +35,6 @@ def back_up(database: Database, target: Path, *, replace: bool = False) -> int:
         _sync(aside)
         os.replace(aside, target)
         _sync(target.parent)
-    finally:
-        aside.unlink(missing_ok=True)
     return target.stat().st_size
 
 
@@ -50,13 +48,12 @@ def restore(backup: Path, database_path: Path, *, replace: bool = False) -> None
     if database_path.exists() and not replace:
         raise AlreadyExists(f"{database_path} holds a library already; replace it with --replace")
     _check(backup)
-    database_path.parent.mkdir(parents=True, exist_ok=True)
-    aside = database_path.with_name(f".{database_path.name}.{os.getpid()}.tmp")
-    try:
+    with _aside(database_path) as aside:
         original = sqlite3.connect(f"file:{_quoted(backup)}?mode=ro", uri=True)
         with closing(original) as source, closing(sqlite3.connect(aside)) as copy:
             source.backup(copy)
         _check(aside)
+        _clear_damaged(database_path)
         # Through SQLite and not by renaming: a process that has the library open sees the change, not a dead file.
         with (
             closing(sqlite3.connect(aside)) as source,
@@ -64,8 +61,38 @@ def restore(backup: Path, database_path: Path, *, replace: bool = False) -> None
         ):
             source.backup(place)
             place.execute("PRAGMA journal_mode=WAL")
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[Path]:
+    """A name beside ``target`` to write to first; what goes wrong comes out as one of our errors."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+    except sqlite3.Error as error:
+        raise (translate_sqlite(error) or InvalidInput(f"{target} cannot be written: {error}")) from error
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull(f"the disk that is to hold {target} is full; nothing was changed") from error
+        raise InvalidInput(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def _clear_damaged(path: Path) -> None:
+    """Move a file that SQLite cannot even open out of the way; it is kept, for whoever can still read it."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError:
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.replace(path.with_name(f"{path.name}.damaged{suffix}"))
 
 
 def _check(path: Path) -> None:

@@ -7,7 +7,9 @@ writers queue instead of failing half-way, and it alone moves the write-ahead lo
 
 from __future__ import annotations
 
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +23,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from clipsearch.errors import Busy, ClipSearchError, ConfigError, StorageFull
 
 PAGE_SIZE = 16_384
-BUSY_SECONDS = 10.0
+BUSY_SECONDS = 30.0
+_BUSY = "the database is busy with another writer; try again"
 _STORAGE_FULL_SQLSTATES = {"53100", "53200"}
+# A unique row that another transaction brought first, a serialization failure, a deadlock.
+_COLLISION_SQLSTATES = {"23505", "40001", "40P01"}
 
 
 class Database:
@@ -124,6 +129,7 @@ def _prepare_sqlite(engine: Engine, *, writes: bool) -> None:
             cursor.execute(f"PRAGMA page_size={PAGE_SIZE}")
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA busy_timeout=0")  # _begin_writing waits, and more fairly
         else:
             cursor.execute("PRAGMA query_only=ON")
             cursor.execute("PRAGMA wal_autocheckpoint=0")
@@ -132,7 +138,32 @@ def _prepare_sqlite(engine: Engine, *, writes: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if writes:
+            _begin_writing(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Take the writer's lock. Raises Busy after BUSY_SECONDS.
+
+    SQLite's own waiting sleeps longer and longer, up to 0.1 s, while those who just wrote are back at once: of
+    eight busy processes some starve. Short naps of random length give everyone the same chance.
+    """
+    cursor = connection.connection.cursor()
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise (translate_sqlite(error) or error) from error
+            if time.monotonic() > deadline:
+                raise Busy(_BUSY, retry_after=1.0) from error
+            time.sleep(random.uniform(0.001, 0.01))  # noqa: S311  no secret hangs on it
+        else:
+            cursor.close()
+            return
 
 
 @contextmanager
@@ -149,20 +180,29 @@ def _translated() -> Iterator[None]:
 def _translate(error: DatabaseError) -> ClipSearchError | DatabaseError:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            return Busy("the database is busy with another writer; try again", retry_after=1.0)
-        if code == sqlite3.SQLITE_FULL:
-            return StorageFull("the disk that holds the database is full; nothing of this batch was written")
-        if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
-            return ConfigError("the database file is damaged or is no SQLite database; restore it from a backup "
-                               "(clipsearch restore), or name another data folder")  # fmt: skip
-        if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
-            return ConfigError(f"the database file cannot be written: {cause}")
-        if code == sqlite3.SQLITE_IOERR:
-            return StorageFull(f"the disk that holds the database failed: {cause}; nothing of this batch was written")
-    if getattr(cause, "sqlstate", None) in _STORAGE_FULL_SQLSTATES:
+        return translate_sqlite(cause) or error
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate in _STORAGE_FULL_SQLSTATES:
         return StorageFull("the database server has no space left; nothing of this batch was written")
-    if isinstance(error, OperationalError) and not isinstance(cause, sqlite3.Error):
+    if sqlstate in _COLLISION_SQLSTATES:
+        return Busy("another process made a change of the same thing at this moment; try again", retry_after=0.5)
+    if isinstance(error, OperationalError):
         return Busy("the database server cannot be reached or broke off; try again", retry_after=2.0)
     return error
+
+
+def translate_sqlite(cause: sqlite3.Error) -> ClipSearchError | None:
+    """SQLite's error as one of ours; None for one that only a bug can raise."""
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return Busy(_BUSY, retry_after=1.0)
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFull("the disk that holds the database is full; nothing of this batch was written")
+    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        return ConfigError("the database file is damaged or is no SQLite database; restore it from a backup "
+                           "(clipsearch restore), or name another data folder")  # fmt: skip
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        return ConfigError(f"the database file cannot be written: {cause}")
+    if code == sqlite3.SQLITE_IOERR:
+        return StorageFull(f"the disk that holds the database failed: {cause}; nothing of this batch was written")
+    return None

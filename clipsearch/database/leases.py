@@ -11,12 +11,14 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from clipsearch.database.clock import now
 from clipsearch.database.schema import lease as table
+from clipsearch.database.upsert import upsert_into
 from clipsearch.errors import AlreadyRunning, LeaseLost
 
 
@@ -39,14 +41,10 @@ def acquire_lease(connection: Connection, collection_id: int, purpose: str, seco
     """Take the lease for ``seconds``. Raises AlreadyRunning, which says who holds it and until when."""
     stamp = now(connection)
     row = connection.execute(select(table).where(table.c.collection_id == collection_id).with_for_update()).first()
-    if row is not None and row.expires_at > stamp and not _is_dead(row.host, row.pid, row.process_started):
-        raise AlreadyRunning(
-            f"{row.holder} is at work on this collection ({row.purpose}, since {row.acquired_at:%H:%M:%S} UTC); "
-            f"wait until it is done; were it dead, its lease would end at {row.expires_at:%H:%M:%S} UTC",
-            holder=row.holder,
-            expires_at=row.expires_at.isoformat(),
-        )
-    connection.execute(delete(table).where(table.c.collection_id == collection_id))
+    if row is not None:
+        if row.expires_at > stamp and not _is_dead(row.host, row.pid, row.process_started):
+            raise _refusal(row)
+        connection.execute(delete(table).where(table.c.collection_id == collection_id))
     host, pid = socket.gethostname(), os.getpid()
     lease = Lease(
         collection_id=collection_id,
@@ -56,15 +54,20 @@ def acquire_lease(connection: Connection, collection_id: int, purpose: str, seco
         acquired_at=stamp,
         expires_at=stamp + dt.timedelta(seconds=seconds),
     )
-    connection.execute(
-        insert(table).values(
+    taken = connection.execute(
+        upsert_into(connection, table)
+        .values(
             **lease.__dict__,
             host=host,
             pid=pid,
             process_started=psutil.Process(pid).create_time(),
             heartbeat_at=stamp,
         )
-    )
+        .on_conflict_do_nothing()
+        .returning(table.c.token)
+    ).first()
+    if taken is None:  # another was first, by a moment
+        raise _refusal(connection.execute(select(table).where(table.c.collection_id == collection_id)).one())
     return lease
 
 
@@ -91,6 +94,15 @@ def find_lease(connection: Connection, collection_id: int) -> Lease | None:
     if row is None or row.expires_at <= now(connection) or _is_dead(row.host, row.pid, row.process_started):
         return None
     return Lease(**{name: row._mapping[name] for name in Lease.__dataclass_fields__})
+
+
+def _refusal(row: Row[Any]) -> AlreadyRunning:
+    return AlreadyRunning(
+        f"{row.holder} is at work on this collection ({row.purpose}, since {row.acquired_at:%H:%M:%S} UTC); "
+        f"wait until it is done; were it dead, its lease would end at {row.expires_at:%H:%M:%S} UTC",
+        holder=row.holder,
+        expires_at=row.expires_at.isoformat(),
+    )
 
 
 def _is_dead(host: str, pid: int, started: float) -> bool:

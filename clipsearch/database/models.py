@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from clipsearch.database.clock import now
 from clipsearch.database.schema import embedding as embedding_table
 from clipsearch.database.schema import model as table
+from clipsearch.database.upsert import upsert_into
 from clipsearch.errors import ModelMismatch
 from clipsearch.model import Model
 
@@ -36,15 +37,20 @@ def keep_model(connection: Connection, model: Model) -> ModelRow:
     known = find_model(connection, model.name)
     if known is None:
         values = _values(model) | {"created_at": now(connection)}
-        number = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
-        return ModelRow(number, model)
+        # Another process may bring the same model at this moment; on a server neither waits for the other.
+        connection.execute(upsert_into(connection, table).values(values).on_conflict_do_nothing())
+        known = _get_model(connection, model.name)
     check_same(known.model, model)
     if known.model.fingerprint is None and model.fingerprint is not None:
         # The scale stays as imported: predictions made by it stay the same.
         kept = {"logit_scale": known.model.logit_scale, "logit_bias": known.model.logit_bias}
         connection.execute(update(table).where(table.c.id == known.id).values(_values(model) | kept))
-        return find_model(connection, model.name) or known
+        return _get_model(connection, model.name)
     return known
+
+
+def _get_model(connection: Connection, name: str) -> ModelRow:
+    return _from_row(connection.execute(select(table).where(table.c.name == name)).one())
 
 
 def check_same(kept: Model, met: Model) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from clipsearch.database.clock import now
+from clipsearch.database.leases import find_lease
 from clipsearch.database.schema import collection as collection_table
 from clipsearch.database.schema import failure as failure_table
 from clipsearch.database.schema import run as table
@@ -109,6 +110,24 @@ def ask_to_cancel(connection: Connection, run_id: int) -> RunRow:
         finish_run(connection, run_id, "cancelled")
     connection.execute(update(table).where(table.c.id == run_id).values(cancel_wanted=1))
     return get_run(connection, row.id)
+
+
+def interrupt_orphans(connection: Connection) -> int:
+    """End the unfinished runs of collections that nobody holds the lease of; says how many there were.
+
+    One that waits in the queue of another living process is picked up all the same when its turn comes.
+    """
+    unfinished = connection.execute(
+        select(table.c.id, table.c.collection_id, table.c.holder).where(table.c.state.in_(UNFINISHED))
+    ).all()
+    orphans = []
+    for row in unfinished:
+        lease = find_lease(connection, row.collection_id)
+        if lease is None or (row.holder is not None and row.holder != lease.holder):
+            orphans.append(row.id)
+    for run_id in orphans:
+        finish_run(connection, run_id, "interrupted", "the process that worked on it is gone")
+    return len(orphans)
 
 
 def get_run(connection: Connection, run_id: int) -> RunRow:

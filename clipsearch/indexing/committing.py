@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from clipsearch.answers import FailedFile
@@ -19,7 +18,7 @@ from clipsearch.database.runs import NewFailure
 from clipsearch.errors import InvalidVector, ModelMismatch
 from clipsearch.images import FoundFile, uri_of
 from clipsearch.indexing.groups import Groups
-from clipsearch.indexing.planning import Plan, Scan
+from clipsearch.indexing.planning import Plan, Scan, by_hash
 from clipsearch.indexing.reading import Failed, Familiar, Prepared, Reading, Same
 from clipsearch.library import Library
 
@@ -59,7 +58,7 @@ class Committer:
         self._prepared: list[Prepared] = []
         self._light: list[Same | Familiar | Failed] = []
         self._unresolved: list[FoundFile] = []
-        self._vanished = _by_hash(plan.vanished.values())
+        self._vanished = by_hash(plan.vanished.values())
         self._moved_from: set[int] = set()
 
     def take(self, reading: Reading) -> None:
@@ -241,11 +240,3 @@ def _no_embedding(reading: Prepared) -> NewFailure:
 
 def _place(file: FoundFile) -> tuple[str, int, int]:
     return file.uri, file.size, file.mtime_ns
-
-
-def _by_hash(files: Iterable[KnownFile]) -> dict[str, list[KnownFile]]:
-    found: dict[str, list[KnownFile]] = defaultdict(list)
-    for file in files:
-        if file.content_hash is not None and file.embedded:
-            found[file.content_hash].append(file)
-    return found

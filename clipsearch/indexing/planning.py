@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +94,15 @@ def make_plan(
             images=len(plan.vanished),
         )
     return plan
+
+
+def by_hash(files: Iterable[KnownFile]) -> defaultdict[str, list[KnownFile]]:
+    """Files whose embedding can be taken over, by content; take the last of a list first."""
+    found: defaultdict[str, list[KnownFile]] = defaultdict(list)
+    for file in files:
+        if file.content_hash is not None and file.embedded:
+            found[file.content_hash].append(file)
+    return found
 
 
 def _same(file: FoundFile, size: int | None, mtime_ns: int | None) -> bool:

@@ -9,9 +9,10 @@ from clipsearch.database import images as image_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import find_collection
+from clipsearch.errors import UnreadableImage
 from clipsearch.images import content_hash, path_of, read_file, uri_of
 from clipsearch.indexing.groups import Groups
-from clipsearch.indexing.planning import make_plan, scan_source, uri_prefixes
+from clipsearch.indexing.planning import by_hash, make_plan, scan_source, uri_prefixes
 from clipsearch.library import Library
 
 
@@ -29,24 +30,24 @@ def preview(
         failures = {one.uri: one for one in run_rows.list_failures(connection, number)}
     plan = make_plan(scan, known, failures, retry_failed=retry_failed, allow_empty=allow_empty)
     groups = Groups(unchanged=list(plan.unchanged), failed=list(plan.still_failed))
-    vanished = dict(plan.vanished)
+    vanished = by_hash(plan.vanished.values())
+    removed = set(plan.vanished)
     for file in plan.to_read:
         try:
             digest = content_hash(read_file(path_of(file.uri)))
-        except OSError as error:
-            reason = f"the file cannot be read: {error.strerror or error}"
-            groups.failed.append(FailedFile(uri=file.uri, code="unreadable_file", reason=reason))
+        except UnreadableImage as error:
+            groups.failed.append(FailedFile(uri=file.uri, code="unreadable_file", reason=error.message))
             continue
         before = known.get(file.uri)
-        origin = next((uri for uri, one in vanished.items() if one.content_hash == digest), None)
         if before is not None and not before.gone:
-            (groups.unchanged if before.content_hash == digest else groups.changed).append(file.uri)
-        elif origin is not None:
-            del vanished[origin]
+            same = before.embedded and before.content_hash == digest
+            (groups.unchanged if same else groups.changed).append(file.uri)
+        elif vanished[digest]:
+            removed.remove(vanished[digest].pop().uri)
             groups.moved.append(file.uri)
         else:
             groups.added.append(file.uri)
-    groups.removed = sorted(vanished)
+    groups.removed = sorted(removed)
     return IndexingReport(
         collection=name,
         source=uri_of(source),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from clipsearch.database.images import KnownFile, NewImage
 from clipsearch.database.runs import NewFailure
 from clipsearch.errors import UnreadableImage
-from clipsearch.images import FoundFile, content_hash, open_picture, path_of, read_file
+from clipsearch.images import FoundFile, content_hash, path_of, read_file
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
@@ -107,9 +107,8 @@ class Reader:
     def _read(self, file: FoundFile, *, claim: bool) -> Reading:
         try:
             data = read_file(path_of(file.uri))
-        except OSError as error:
-            reason = f"the file cannot be read: {error.strerror or error}"
-            return Failed(file, _failure(file, "unreadable_file", reason), content_read=False)
+        except UnreadableImage as error:
+            return Failed(file, _failure(file, "unreadable_file", error.message), content_read=False)
         digest = content_hash(data)
         before = self._known.get(file.uri)
         if before and before.embedded and not before.gone and before.content_hash == digest:
@@ -126,6 +125,8 @@ class Reader:
             return True
 
     def _decode(self, file: FoundFile, digest: str, data: bytes) -> Prepared | Failed:
+        from clipsearch.images import open_picture  # a run that decodes nothing does without the decoders
+
         encoder = self._encoder()
         try:
             opened = open_picture(data, max_pixels=self._max_pixels, reduced_to=encoder.model.image_size)

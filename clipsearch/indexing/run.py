@@ -203,20 +203,20 @@ class _Run:
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as executor:
             for reading in ahead(executor, reader.read, self._plan.to_read, window):
                 self._take(reading)
-            committer.flush(self._encoder)
+            self._flush()
             for file in committer.unresolved():
                 self._take(reader.read_again(file))
-            committer.flush(self._encoder)
+            self._flush()
 
     def _take(self, reading: Reading) -> None:
-        committer, encoder = self._committer, self._encoder
-        committer.take(reading)
-        if committer.full(encoder.batch_size if encoder else USUAL_BATCH):
-            committer.flush(encoder)
-            groups = committer.groups
-            self._on_progress(
-                Progress("indexing", groups.done, len(self._scan.files), groups.encoded, len(groups.failed))
-            )
+        self._committer.take(reading)
+        if self._committer.full(self._encoder.batch_size if self._encoder else USUAL_BATCH):
+            self._flush()
+
+    def _flush(self) -> None:
+        self._committer.flush(self._encoder)
+        groups = self._committer.groups
+        self._on_progress(Progress("indexing", groups.done, len(self._scan.files), groups.encoded, len(groups.failed)))
 
     def _content_known(self, digest: str) -> bool:
         model = self._committer.model

@@ -1,0 +1,103 @@
+"""``clipsearch images``: the images of a collection one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from clipsearch.cli import NOTHING_FOUND
+from clipsearch.cli.options import collection_option, filter_options, json_option, library_options, open_library
+from clipsearch.cli.printing import counted, note, path_bytes, path_shown, print_json, print_table, say, shown
+from clipsearch.cli.terms import filters_from, image_named
+
+
+@click.group()
+def images() -> None:
+    """List, show and take out images."""
+
+
+@images.command("list")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="How many.")
+@click.option("--after", type=click.IntRange(0), default=0, metavar="ID", help="Those after this id.")
+@click.option("--paths-only", is_flag=True, help="Print one path a line.")
+@click.option("--print0", is_flag=True, help="Print paths that end with NUL: | xargs -0")
+@filter_options
+@collection_option
+@json_option
+@library_options
+def list_command(
+    limit: int,
+    after: int,
+    paths_only: bool,
+    print0: bool,
+    collection: str | None,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """List images in the order in which they came."""
+    from clipsearch.browsing import list_images
+
+    wanted = filters_from(**filters)
+    with open_library() as library:
+        found = list_images(library, collection=collection, filters=wanted, after=after, limit=limit + 1)
+    more = found[limit - 1].id if len(found) > limit else None
+    found = found[:limit]
+    if as_json:
+        print_json({"images": [one.model_dump(mode="json") for one in found], "next": more})
+    elif paths_only or print0:
+        end = b"\0" if print0 else b"\n"
+        click.echo(b"".join(path_bytes(one.uri) + end for one in found), nl=False)
+    elif found:
+        rows = [
+            (
+                str(one.id),
+                one.format or "",
+                f"{one.width} x {one.height}" if one.width else "",
+                f"{one.taken_at:%Y-%m-%d}" if one.taken_at else "",
+                path_shown(one.uri),
+            )
+            for one in found
+        ]
+        print_table(("id", "format", "size", "taken", "file"), rows, numbers=("id",))
+    if more is not None:
+        note(f"there are more: --after {more}")
+    if not found:
+        note("there is no such image")
+        click.get_current_context().exit(NOTHING_FOUND)
+
+
+@images.command("show")
+@click.argument("image", metavar="IMAGE")
+@collection_option
+@json_option
+@library_options
+def show(image: str, collection: str | None, as_json: bool) -> None:
+    """Show what is known of an image, named by its id or its path."""
+    from clipsearch.browsing import show_image
+
+    with open_library() as library:
+        found = show_image(library, image_named(image), collection=collection)
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.model_dump(mode="json").items():
+        if value is not None:
+            say(f"{name + ':':14}{path_shown(value) if name == 'uri' else shown(str(value))}")
+
+
+@images.command("remove")
+@click.argument("image", metavar="IMAGE...", nargs=-1, required=True)
+@collection_option
+@json_option
+@library_options
+def remove(image: tuple[str, ...], collection: str | None, as_json: bool) -> None:
+    """Take images out of the collection, named by ids or paths; the files stay, and indexing finds them again."""
+    from clipsearch.browsing import remove_images
+
+    with open_library() as library:
+        gone = remove_images(library, [image_named(one) for one in image], collection=collection)
+    if as_json:
+        print_json({"removed": [one.model_dump(mode="json") for one in gone]})
+    else:
+        say(f"{counted(len(gone), 'image')} removed; the files are where they were")

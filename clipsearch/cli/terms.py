@@ -1,0 +1,180 @@
+"""From what people type to the terms of a query; knows when an argument is a picture and when it is words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clipsearch.cli.printing import note, shown
+from clipsearch.cli.words import in_words
+
+if TYPE_CHECKING:
+    from clipsearch.library import Library
+    from clipsearch.queries import Filters, Term
+
+_WEIGHT = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
+_PATH_STARTS = ("./", "../", "/", "~")
+
+
+def term_of(argument: str, weight: float = 1.0) -> Term:
+    """A picture where the argument names a file, or looks like the path of one; else words.
+
+    ``-`` is a picture on stdin. Raises NotFound for the path of a picture that is not there.
+    """
+    from clipsearch.errors import NotFound
+    from clipsearch.images import IMAGE_SUFFIXES
+
+    if argument == "-":
+        return image_term(argument, weight)
+    path = Path(argument).expanduser() if "\0" not in argument and len(argument) < 4_096 else None
+    is_image_name = path is not None and path.suffix.lower() in IMAGE_SUFFIXES
+    if path is not None and _is_file(path):
+        return image_term(argument, weight)
+    if path is not None and argument.startswith(_PATH_STARTS):
+        if is_image_name:
+            raise NotFound(f"there is no file {argument} (to search for these words, put --text before them)")
+        if path.is_dir():
+            raise click.UsageError(f"{argument} is a folder; to search only in it: --path-prefix {argument}")
+    if is_image_name:
+        note(f"there is no file {shown(argument)}: searching for these words")
+    return text_term(argument, weight)
+
+
+def text_term(text: str, weight: float = 1.0) -> Term:
+    """Words."""
+    from clipsearch.queries import Term
+
+    with in_words():
+        return Term(text=text, weight=weight)
+
+
+def image_term(argument: str, weight: float = 1.0) -> Term:
+    """A picture: a file, or stdin for ``-``. Raises NotFound."""
+    from clipsearch.errors import NotFound
+    from clipsearch.queries import Term
+
+    with in_words():
+        if argument == "-":
+            return Term(image=sys.stdin.buffer.read(), weight=weight)
+        path = Path(argument).expanduser()
+        if not _is_file(path):
+            raise NotFound(f"there is no file {argument}")
+        return Term(image=path, weight=weight)
+
+
+def weighted_term(argument: str, sign: float) -> Term:
+    """``2:golden retriever``, ``0.5:./pool.jpg``, or one without a weight, which is 1."""
+    found = _WEIGHT.fullmatch(argument)
+    if found and not _is_file(Path(argument)):
+        return term_of(found[2].strip(), sign * float(found[1]))
+    return term_of(argument, sign)
+
+
+def stored_term(library: Library, argument: str, collection: str | None) -> Term:
+    """An image of the collection, by id, path or uri. Raises ImageNotFound."""
+    from clipsearch.browsing import show_image
+    from clipsearch.queries import Term
+
+    return Term(image_id=show_image(library, image_named(argument), collection=collection).id)
+
+
+def image_named(argument: str) -> int | str:
+    """What ``browsing`` takes for an image: its id, or its uri or path."""
+    if argument.isascii() and argument.isdecimal() and len(argument) < 19:
+        return int(argument)
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # a name that is not Unicode: no database takes it as it stands
+        from clipsearch.images import uri_of
+
+        return uri_of(argument)
+    return argument
+
+
+def vector_term(argument: str) -> Term:
+    """``FILE.npy``, ``FILE.npy:ROW`` or a JSON file with a list of numbers. Raises NotFound, InvalidInput."""
+    from clipsearch.errors import InvalidInput, NotFound
+    from clipsearch.queries import Term
+
+    name, row = argument, None
+    if not _is_file(Path(name)) and (found := re.fullmatch(r"(.+):(\d+)", argument)):
+        name, row = found[1], int(found[2])
+    path = Path(name).expanduser()
+    if not _is_file(path):
+        raise NotFound(f"there is no file {name}")
+    if path.suffix.lower() == ".npy":
+        numbers = _numbers_of_npy(path, row)
+    else:
+        try:
+            numbers = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise InvalidInput(f"{name} is neither an .npy file nor JSON: {error}") from error
+    with in_words():
+        return Term.model_validate({"vector": numbers})
+
+
+def _numbers_of_npy(path: Path, row: int | None) -> Sequence[float]:
+    import numpy as np
+
+    from clipsearch.errors import InvalidInput
+
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InvalidInput(f"{path} is no .npy file of numbers: {error}") from error
+    if array.ndim == 2 and (row is not None or len(array) == 1):
+        row = row or 0
+        if row >= len(array):
+            raise InvalidInput(f"{path} has {len(array)} rows; the last one is {path}:{len(array) - 1}")
+        array = array[row]
+    elif array.ndim == 2:
+        raise InvalidInput(f"{path} holds {len(array)} rows; say which one: {path}:0")
+    if array.ndim != 1 or array.dtype.kind not in "fiu":
+        raise InvalidInput(f"{path} must hold one row of numbers, not {array.dtype} {array.shape}")
+    return [float(number) for number in array]
+
+
+def filters_from(**given: object) -> Filters:
+    """The filters as the options of ``filter_options`` give them."""
+    from clipsearch.queries import Filters
+
+    formats = given.get("formats")
+    names = [name for one in formats for name in one.split(",")] if isinstance(formats, tuple) else []
+    prefix = given.get("path_prefix")
+    glob = given.get("path_glob")
+    if isinstance(glob, str) and glob.startswith(("./", "../", "~/")):
+        glob = os.path.abspath(os.path.expanduser(glob))
+    whole = {**given, "formats": tuple(names) or None, "path_prefix": _prefix(prefix), "path_glob": glob}
+    with in_words():
+        return Filters.model_validate(whole)
+
+
+def _prefix(value: object) -> str | None:
+    """A prefix that names a place on this disk becomes absolute, as uris are; any other stays as it stands."""
+    if not isinstance(value, str):
+        return None
+    path = Path(value).expanduser()
+    if value.startswith(("./", "../", "~", "/")) or value in {".", ".."} or path.exists():
+        from clipsearch.images import uri_of
+
+        return uri_of(path) + ("/" if value.endswith("/") and path != Path("/") else "")
+    return value
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or one that no file can have
+        return False
+
+
+def is_stored_file(argument: str) -> bool:
+    """Whether the argument is a file, for a hint."""
+    return _is_file(Path(os.path.expanduser(argument)))

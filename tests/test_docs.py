@@ -1,0 +1,94 @@
+"""The documents tell the truth: settings, modules, commands and the Python example are those of the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import clipsearch
+from clipsearch.config import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def _shell_lines() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.S)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def _commands() -> list[list[str]]:
+    lines = [line for line in _shell_lines() if line.startswith("clipsearch ")]
+    return [shlex.split(line.split(" | ")[0], comments=True)[1:] for line in lines]
+
+
+def test_the_readme_names_every_setting_and_none_that_is_not_there() -> None:
+    table = README[README.index("| variable |") : README.index("## What it does")]
+    named = set(re.findall(rf"`({PREFIX}[A-Z_]+)`", table))
+    assert named == {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def test_the_readme_gives_the_defaults_of_the_code() -> None:
+    defaults = dict(re.findall(rf"\| `{PREFIX}([A-Z_]+)` \| `?([^`|]+?)`? \|", README))
+    for name in ("MODEL", "DEVICE", "DTYPE", "COLLECTION", "MAX_PIXELS", "MAX_UPLOAD_BYTES", "LOG_LEVEL"):
+        assert defaults[name] == str(Settings.model_fields[name.lower()].default)
+
+
+@pytest.mark.parametrize("words", _commands(), ids=" ".join)
+def test_every_command_of_the_readme_is_understood(words: list[str], tmp_path: Path) -> None:
+    from clipsearch.cli.commands import root
+
+    command: click.Command = root
+    context = click.Context(root, info_name="clipsearch")
+    rest = list(words)
+    while isinstance(command, click.Group):
+        name = rest.pop(0)
+        found = command.get_command(context, name)
+        assert found is not None, f"there is no command {name}"
+        command = found
+        context = click.Context(command, info_name=name, parent=context)
+    options = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+    used = {word.split("=")[0] for word in rest if word.startswith("-") and not re.fullmatch(r"-?\d.*", word)}
+    assert used <= options
+
+
+def test_every_room_of_the_map_is_there_and_every_room_is_on_the_map() -> None:
+    table = ARCHITECTURE[ARCHITECTURE.index("## The house") : ARCHITECTURE.index("## Three decisions")]
+    named = {name.rstrip("/") for name in re.findall(r"^\| `([\w./]+)` \|", table, flags=re.M)}
+    package = Path(clipsearch.__file__).parent
+    rooms = {
+        path.name
+        for path in package.iterdir()
+        if (path.suffix == ".py" or path.is_dir()) and not path.name.startswith("__")
+    }
+    assert named - {"migrations"} == rooms
+
+
+def test_every_file_that_a_document_links_to_is_there() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_python_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    example = re.search(r"```python\n(.*?)```", README, flags=re.S)
+    assert example is not None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLIPSEARCH_MODEL", "demo")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pictures").mkdir()
+    for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+        Image.new("RGB", (64, 64), colour).save(tmp_path / "Pictures" / f"{name}.png")
+    Image.new("RGB", (64, 64), (9, 200, 9)).save(tmp_path / "cat.jpg")
+    printed: list[str] = []
+    exec(compile(example[1], "README.md", "exec"), {"print": lambda *words: printed.append(" ".join(map(str, words)))})
+    assert len(printed) == 3
+    assert printed[-1] in {"cat", "dog"}
