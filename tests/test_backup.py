@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from clipsearch.database import Database, backup
 from clipsearch.database.backup import back_up, restore
-from clipsearch.errors import AlreadyExists, InvalidInput, NotFound
+from clipsearch.errors import AlreadyExists, InvalidInput, NotFound, StorageFull
 from clipsearch.library import Library
 from clipsearch.queries import Query, Term
 from clipsearch.searching import search
@@ -59,7 +59,7 @@ def test_a_backup_that_fails_leaves_the_former_one(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(backup, "_sync", no_space)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageFull, match="full"):
         back_up(library.database, target, replace=True)
     assert target.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
