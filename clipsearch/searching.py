@@ -67,6 +67,9 @@ def search(library: Library, query: Query, *, collection: str | None = None, wai
     Raises CollectionNotFound, ImageNotFound, UnreadableImage, EmptyText, InvalidVector, ModelUnavailable.
     """
     row = library.collection(collection)
+    for term in query.terms:
+        if term.text is not None:
+            clean_text(term.text)  # what is no query is none of an empty collection either
     view = library.index(row, wait=wait)
     if view is None or len(view.index) == 0:
         return _answer(row, view, [], notice=f"the collection {row.name!r} holds no images yet")
@@ -92,10 +95,13 @@ def _direction(library: Library, row: CollectionRow, view: IndexView, terms: Seq
     encoder = None
     if any(term.kind in {"text", "image"} for term in terms):
         encoder, _ = library.encoder_for(row)
-    for term in terms:
-        direction.vector += np.float32(term.weight) * _embed(library, row, view, term, encoder, direction)
+    # Only the weights' ratios count; by the largest first, so that squares of tiny ones do not vanish.
+    largest = max(abs(term.weight) for term in terms) or 1.0
+    weights = [term.weight / largest for term in terms]
+    for term, weight in zip(terms, weights, strict=True):
+        direction.vector += np.float32(weight) * _embed(library, row, view, term, encoder, direction)
     length = float(np.linalg.norm(direction.vector))
-    if length <= LEAST_LENGTH * sum(abs(term.weight) for term in terms):
+    if length <= LEAST_LENGTH * sum(map(abs, weights)):
         raise InvalidVector("the terms of the query cancel each other out; nothing is left to look for")
     direction.vector /= np.float32(length)
     return direction
@@ -140,7 +146,8 @@ def _given_vector(values: Sequence[float], dimension: int) -> NDArray[np.float32
     vector = np.asarray(values, dtype=np.float64)
     if vector.shape != (dimension,):
         raise InvalidVector(f"the vector has {vector.size} dimensions; the collection's model has {dimension}")
-    length = np.linalg.norm(vector)
+    with np.errstate(over="ignore"):  # a length beyond a float is told below
+        length = np.linalg.norm(vector)
     if not np.isfinite(length) or length < 1e-6:
         raise InvalidVector("the vector is zero or not finite")
     unit: NDArray[np.float32] = (vector / length).astype(np.float32)

@@ -1,0 +1,38 @@
+"""What the views work with, found by the running app: the library, its work slots, its jobs and its readiness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from clipsearch.config import Settings
+from clipsearch.library import Library
+from clipsearch.web.jobs import Jobs
+from clipsearch.web.readiness import Watch
+from clipsearch.web.slots import WorkSlots
+from clipsearch.web.thumbnails import ThumbnailCache
+
+EXTENSION = "clipsearch"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One of each for one app."""
+
+    library: Library
+    slots: WorkSlots
+    jobs: Jobs
+    watch: Watch
+    thumbnails: ThumbnailCache
+
+    @property
+    def settings(self) -> Settings:
+        """The library's settings."""
+        return self.library.settings
+
+
+def context() -> Context:
+    """The context of the app that answers this request."""
+    found: Context = current_app.extensions[EXTENSION]
+    return found

@@ -1,0 +1,274 @@
+"""What the API is asked, as pydantic models with their limits; knows nothing of any web framework."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, WithJsonSchema, model_validator
+
+from clipsearch.queries import (
+    MAX_DEPTH,
+    MAX_DIMENSION,
+    MAX_K,
+    MAX_LABELS,
+    MAX_TERMS,
+    Filters,
+    ImageId,
+    Labels,
+    Query,
+    ShortText,
+    Strict,
+    Term,
+    Text,
+)
+
+MAX_PICTURES = 64
+MAX_STORED = 1_000
+MAX_PROMPTS = 200
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that came with a form: its name as the sender calls it, and its bytes."""
+
+    name: str
+    data: bytes
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("must be the file's bytes in base64")
+    if value.startswith("data:"):
+        value = value.partition(",")[2]
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("is not base64") from error
+
+
+Base64Image = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "description": "an image file's bytes"}),
+]
+UploadedImage = Annotated[
+    InstanceOf[Upload], WithJsonSchema({"type": "string", "format": "binary", "description": "an image file"})
+]
+Top = Annotated[int, Field(ge=1, le=MAX_LABELS, description="how many labels to give for each image")]
+CollectionName = Annotated[ShortText, Field(min_length=1, max_length=200)]
+Pictures = Annotated[tuple[UploadedImage, ...], Field(min_length=1, max_length=MAX_PICTURES)]
+
+
+# Of a body in JSON, where "5" and true are no numbers; in addresses and forms everything is text.
+TYPED = ConfigDict(strict=True)
+
+
+class Depth(Strict):
+    """How much of an answer to give, and which part of it."""
+
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="how many images to give")] = 20
+    offset: Annotated[int, Field(ge=0, le=MAX_DEPTH)] = 0
+    min_score: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
+    collapse_duplicates: bool = Field(default=False, description="give near-duplicates once")
+    exact: bool = Field(default=False, description="scan every embedding, also where there is an approximate index")
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Depth:
+        if self.offset + self.k > MAX_DEPTH:
+            raise ValueError(f"offset + k must not exceed {MAX_DEPTH}")
+        return self
+
+    def query(self, terms: tuple[Term, ...], filters: Filters) -> Query:
+        """The query with these terms."""
+        depth = {name: getattr(self, name) for name in Depth.model_fields}
+        return Query(terms=terms, filters=filters, **depth)
+
+
+class FiltersBody(Filters):
+    """Filters as they stand in a body; a date is a text there."""
+
+    model_config = TYPED
+
+    taken_from: Annotated[dt.datetime, Field(strict=False)] | None = None
+    taken_to: Annotated[dt.datetime, Field(strict=False)] | None = None
+    formats: Annotated[tuple[ShortText, ...], Field(max_length=16, strict=False)] | None = None
+
+
+class FilterArgs(Filters):
+    """Filters as they stand in an address or a form, one argument each."""
+
+    def filters(self) -> Filters:
+        """The filters alone."""
+        return Filters(**{name: getattr(self, name) for name in Filters.model_fields})
+
+
+class SimilarArgs(FilterArgs, Depth):
+    """Arguments of a search whose term is known."""
+
+
+class SearchArgs(SimilarArgs):
+    """A search by text."""
+
+    text: Text
+
+
+class SearchForm(SimilarArgs):
+    """A search by an image that is uploaded."""
+
+    image: UploadedImage
+
+
+class TermBody(Strict):
+    """One part of a query: exactly one of text, image (base64), image_id and vector, with its weight."""
+
+    model_config = TYPED
+
+    text: Text | None = None
+    image: Base64Image | None = None
+    image_id: ImageId | None = None
+    vector: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_DIMENSION)] | None = None
+    weight: Annotated[float, Field(ge=-100.0, le=100.0)] = 1.0
+
+    @model_validator(mode="after")
+    def _one_of(self) -> TermBody:
+        given = [value for value in (self.text, self.image, self.image_id, self.vector) if value is not None]
+        if len(given) != 1:
+            raise ValueError("a term is exactly one of text, image, image_id and vector")
+        return self
+
+    def term(self) -> Term:
+        """The term for a query; an image is always bytes, never the name of a file on this machine."""
+        return Term(text=self.text, image=self.image, image_id=self.image_id, vector=self.vector, weight=self.weight)
+
+
+class SearchBody(Depth):
+    """A search by weighted terms."""
+
+    model_config = TYPED
+
+    terms: Annotated[tuple[TermBody, ...], Field(min_length=1, max_length=MAX_TERMS)]
+    filters: FiltersBody = FiltersBody()
+
+
+class ListArgs(FilterArgs):
+    """Which images to list."""
+
+    after: Annotated[int, Field(ge=0, le=2**63 - 1, description="the id after which to go on: next of a page")] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_STORED)] = 100
+
+
+class PageArgs(Strict):
+    """Which part of a list to give."""
+
+    offset: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+
+class ThumbnailArgs(Strict):
+    """Which thumbnail."""
+
+    size: Annotated[int, Field(description="the longer side in pixels", json_schema_extra={"enum": [320, 960]})] = 320
+    v: Annotated[ShortText, Field(description="any text: with the content hash here the answer may be kept")] = ""
+
+    @model_validator(mode="after")
+    def _known_size(self) -> ThumbnailArgs:
+        if self.size not in (320, 960):
+            raise ValueError("a thumbnail's size is 320 or 960")
+        return self
+
+
+class CollectionBody(Strict):
+    """A collection to make."""
+
+    model_config = TYPED
+
+    name: CollectionName
+    model: ShortText | None = Field(default=None, description="the settings' model where not given")
+
+
+class RenameBody(Strict):
+    """A collection's new name."""
+
+    model_config = TYPED
+
+    name: CollectionName
+
+
+class ClassifyForm(Labels):
+    """Images to classify, uploaded as a form."""
+
+    image: Pictures
+    top: Top = 5
+    collection: CollectionName | None = Field(default=None, description="whose model to use")
+
+
+class LabelSetForm(Strict):
+    """Images to classify with a stored label set."""
+
+    image: Pictures
+    top: Top = 5
+    collection: CollectionName | None = Field(default=None, description="whose model to use")
+
+
+class ClassifyBody(Labels):
+    """Images to classify, in base64."""
+
+    model_config = TYPED
+
+    images: Annotated[tuple[Base64Image, ...], Field(min_length=1, max_length=MAX_PICTURES)]
+    top: Top = 5
+    collection: CollectionName | None = Field(default=None, description="whose model to use")
+
+
+class ClassifyStoredBody(Labels):
+    """Stored images to classify: those with these ids, or a page of those that pass the filters."""
+
+    model_config = TYPED
+
+    image_ids: Annotated[tuple[ImageId, ...], Field(min_length=1, max_length=MAX_STORED)] | None = None
+    filters: FiltersBody = FiltersBody()
+    after: Annotated[int, Field(ge=0, le=2**63 - 1, description="the id after which to go on: next of a page")] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_STORED)] = MAX_STORED
+    top: Top = 5
+
+
+class LabelBody(Strict):
+    """A label with the texts that stand for it."""
+
+    model_config = TYPED
+
+    name: ShortText
+    prompts: Annotated[tuple[ShortText, ...], Field(max_length=MAX_PROMPTS)] = ()
+
+
+class LabelSetBody(Strict):
+    """What a label set holds."""
+
+    model_config = TYPED
+
+    labels: Annotated[tuple[ShortText | LabelBody, ...], Field(min_length=1)]
+    templates: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()
+
+    def pairs(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Names with their prompts."""
+        return [(one, ()) if isinstance(one, str) else (one.name, one.prompts) for one in self.labels]
+
+
+class NewLabelSetBody(LabelSetBody):
+    """A label set to make."""
+
+    name: Annotated[ShortText, Field(min_length=1, max_length=200)]
+
+
+class JobBody(Strict):
+    """A folder or file to index."""
+
+    model_config = TYPED
+
+    source: Annotated[ShortText, Field(min_length=1, description="an absolute path under one of CLIPSEARCH_ROOTS")]
+    retry_failed: bool = Field(default=False, description="also try again what failed before")
+    allow_empty: bool = Field(default=False, description="take an emptied folder at its word")

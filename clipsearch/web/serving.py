@@ -1,0 +1,209 @@
+"""Runs the app in waitress: one process, many threads; knows its settings and how a server stops."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from apiflask import APIFlask
+from waitress import wasyncore  # type: ignore[import-untyped]  # brings no types
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.server import create_server  # type: ignore[import-untyped]
+
+from clipsearch.errors import ConfigError
+from clipsearch.library import Library
+from clipsearch.web.app import create_app
+from clipsearch.web.binding import largest_body
+from clipsearch.web.context import EXTENSION, Context
+from clipsearch.web.security import is_loopback
+
+log = logging.getLogger(__name__)
+
+# More than there are work slots and places in their queue, so that health and browsing are never behind them.
+THREADS = 40
+CONNECTIONS = 1_000
+# Twice the connections and some more: each may hold a spooled upload, and the database has files of its own.
+FILES = 4_096
+CHANNEL_SECONDS = 30
+HEADER_BYTES = 32_768
+LINE = 1_024
+DRAIN_SECONDS = 30.0
+GRACE_SECONDS = 0.5
+# The app says 413 in its own words; waitress, which has only plain text, comes after it.
+SPARE_BYTES = 5_000_000
+
+
+def serve(
+    library: Library,
+    host: str,
+    port: int,
+    *,
+    ready_file: Path | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until a signal comes, then finish what was begun. Port 0 takes a free one.
+
+    ``announce`` is told the address once the port is bound; without it, it is printed. ``ready_file`` gets the
+    address as soon as /readyz says that searches can be answered. Raises ConfigError.
+    """
+    app = create_app(library, host=host)
+    if not is_loopback(host):
+        log.warning("the server can be reached from other machines at %s, and asks nobody for a key", host)
+    server = Server(app, library, host, port)
+    (announce or _print)(server.address)
+    server.install_signals()
+    server.context.watch.start()
+    if ready_file is not None:
+        threading.Thread(target=_note_ready, args=(server, ready_file), name="ready-file", daemon=True).start()
+    server.run()
+
+
+class Server:
+    """One listening waitress; ``run`` returns when ``stop`` was called and the work in hand is done."""
+
+    def __init__(self, app: APIFlask, library: Library, host: str, port: int) -> None:
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it writes a line for each request that waits
+        _allow_files()
+        self.context: Context = app.extensions[EXTENSION]
+        self._sockets: dict[int, Any] = {}
+        self._stopping = threading.Event()
+        self._signals = 0
+        bound = _bind(host, port)
+        self.port = int(bound.getsockname()[1])
+        self._server = create_server(
+            app,
+            map=self._sockets,
+            sockets=[bound],
+            threads=THREADS,
+            connection_limit=CONNECTIONS,
+            channel_timeout=CHANNEL_SECONDS,
+            max_request_body_size=largest_body(library.settings.max_upload_bytes) + SPARE_BYTES,
+            max_request_header_size=HEADER_BYTES,
+            backlog=LINE,
+            asyncore_use_poll=True,
+            ident=None,
+            expose_tracebacks=False,
+            clear_untrusted_proxy_headers=True,
+        )
+        shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        self.address = f"http://{shown}:{self.port}"
+
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stopping.is_set()
+
+    def install_signals(self) -> None:
+        """Stop at SIGTERM and SIGINT; a second one ends the process at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def stop(self) -> None:
+        """Say that the server is not ready, and have ``run`` return when what was begun is done."""
+        self.context.watch.drain()
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Serve until ``stop``, then finish the requests in hand and the batch of a running job."""
+        while not self.stopping:
+            self._turn(1.0)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        stopping_jobs = threading.Thread(target=self.context.jobs.stop, args=(DRAIN_SECONDS,), daemon=True)
+        stopping_jobs.start()
+        self._close_door()
+        while time.monotonic() < deadline:
+            self._turn(0.05)
+            if not self._busy() and not stopping_jobs.is_alive():
+                break
+        self._server.task_dispatcher.shutdown(timeout=max(0.1, deadline - time.monotonic()))
+        wasyncore.close_all(self._sockets)
+
+    def _turn(self, seconds: float) -> None:
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._sockets, count=1)
+
+    def _close_door(self) -> None:
+        # For a moment /readyz says 503 to whoever sends requests here; then those at the door are let in, one a turn.
+        grace = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < grace:
+            self._turn(0.05)
+        inside = -1
+        while inside != len(self._sockets):
+            inside = len(self._sockets)
+            self._turn(0.0)
+        for one in [one for one in self._sockets.values() if one.accepting]:
+            wasyncore.dispatcher.close(one)
+
+    def _busy(self) -> bool:
+        busy = False
+        for channel in [one for one in list(self._sockets.values()) if isinstance(one, HTTPChannel)]:
+            young = time.time() - channel.last_activity < GRACE_SECONDS
+            if channel.requests or channel.total_outbufs_len or young:
+                busy = True
+            else:  # kept open for further requests, or sending one slowly
+                channel.handle_close()
+        return busy
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            os._exit(128 + number)
+        self.stop()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    # Here and not in waitress, which would leave forty threads behind where it fails.
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        listening = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(LINE)
+        except BaseException:
+            listening.close()
+            raise
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"the server cannot listen on {host} port {port}: {reason}") from error
+    return listening
+
+
+def _note_ready(server: Server, path: Path) -> None:
+    while not server.stopping:
+        if server.context.watch.state().ready:
+            try:
+                with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
+                    file.write(server.address + "\n")
+                os.replace(file.name, path)
+            except OSError as error:
+                log.error("the ready file %s could not be written: %s", path, error)
+            return
+        time.sleep(0.1)
+
+
+def _print(address: str) -> None:
+    sys.stdout.write(f"clipsearch serves {address}\n")
+    sys.stdout.flush()
+
+
+def _allow_files() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,266 @@
+"""The page in a real Chromium: what a person does there, and that nothing gets past its content policy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Beside the other tests' fixtures, which lie one folder up.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from library_fixtures import draw
+from playwright.sync_api import Browser, Page, sync_playwright
+from web_fixtures import API, Site, small_site
+
+from clipsearch.encoder import Encoder
+from clipsearch.web.serving import Server
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+MARKUP = '"><img src=x onerror=alert(1)>.png'
+WAIT = 20_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser, or a reason why there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        if os.environ.get("CLIPSEARCH_REQUIRE_BROWSER") == "1":
+            pytest.fail("CLIPSEARCH_REQUIRE_BROWSER is set, and there is no chromium on the PATH")
+        pytest.skip("there is no chromium on the PATH: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, shared_encoder: Encoder) -> Iterator[tuple[Site, str]]:
+    """A site on a port of the loopback."""
+    with small_site(tmp_path_factory.mktemp("site"), shared_encoder, pictures=70) as site:
+        draw(site.photos / MARKUP, 900)
+        site.client.put(f"{API}/label-sets/animals", json={"labels": ["cat", "dog", "<b>fish</b>"]})
+        job = site.client.post(f"{API}/collections/default/jobs", json={"source": str(site.photos)})
+        while site.client.get(job.headers["Location"]).get_json()["state"] in {"queued", "running"}:
+            threading.Event().wait(0.02)
+        site.library.create_collection("empty")
+        server = Server(site.app, site.library, "127.0.0.1", 0)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        yield site, server.address
+        server.stop()
+        thread.join()
+
+
+@pytest.fixture
+def page(chromium: Browser, served: tuple[Site, str]) -> Iterator[Page]:
+    """An open page; that the console stayed silent and no dialog came is checked at its end."""
+    context = chromium.new_context(base_url=served[1])
+    context.set_default_timeout(WAIT)
+    opened = context.new_page()
+    heard: list[str] = []
+    opened.on("console", lambda message: heard.append(message.text))
+    opened.on("pageerror", lambda error: heard.append(str(error)))
+    opened.on("dialog", lambda dialog: heard.append(f"dialog: {dialog.message}"))
+    opened.on("request", lambda request: heard.append(request.url) if _is_foreign(request.url, served[1]) else None)
+    opened.goto("/")
+    yield opened
+    context.close()
+    assert heard == []
+
+
+def _is_foreign(url: str, own: str) -> bool:
+    return not url.startswith((own, "blob:", "data:"))
+
+
+def search(page: Page, text: str) -> None:
+    page.fill("#q", text)
+    page.press("#q", "Enter")
+    until(page, "text => document.title.startsWith(text)", text)
+    settled(page)
+
+
+def until(page: Page, expression: str, value: Any = None) -> None:
+    """Wait for an expression to be true; Playwright's own wait asks by eval, which the page's policy forbids."""
+    deadline = time.monotonic() + WAIT / 1000
+    while not page.evaluate(expression, value):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(20)
+
+
+def settled(page: Page) -> None:
+    until(page, "document.querySelector('#status').textContent !== 'Searching…'")
+
+
+def tiles(page: Page) -> list[str]:
+    return page.locator(".tile .name").all_inner_texts()
+
+
+def test_a_search_shows_pictures_with_scores_and_stands_in_the_address(page: Page) -> None:
+    search(page, "a dog")
+    assert "q=a+dog" in page.url
+    assert len(tiles(page)) == 60
+    assert page.locator(".tile .score").first.inner_text().lstrip("-").replace(".", "").isdigit()
+    assert page.inner_text("#status") == "60 images"
+    until(page, "[...document.querySelectorAll('.tile img')].slice(0, 4).every(one => one.naturalWidth > 0)")
+    page.click("#more")
+    until(page, "document.querySelectorAll('.tile').length === 71")
+    assert not page.locator("#more").is_visible()
+
+
+def test_back_and_forward_and_a_link_show_the_same_again(page: Page) -> None:
+    search(page, "first")
+    first = tiles(page)
+    search(page, "second")
+    page.go_back()
+    until(page, "document.querySelector('#q').value === 'first'")
+    settled(page)
+    assert tiles(page) == first
+    page.go_forward()
+    until(page, "document.querySelector('#q').value === 'second'")
+    page.goto("/?q=first&collection=default")
+    assert tiles(page) == first
+    assert page.input_value("#q") == "first"
+
+
+def test_without_javascript_a_search_works_all_the_same(chromium: Browser, served: tuple[Site, str]) -> None:
+    context = chromium.new_context(base_url=served[1], java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto("/")
+    opened.fill("#q", "a dog")
+    opened.press("#q", "Enter")
+    opened.wait_for_selector(".tile")
+    assert len(tiles(opened)) == 60
+    opened.locator(".similar").first.click()
+    opened.wait_for_url("**/?similar=*")
+    assert len(tiles(opened)) == 60
+    assert "like number" in opened.inner_text("#asked")
+    context.close()
+
+
+def test_an_image_is_chosen_dropped_and_pasted_to_search_by_it(page: Page, served: tuple[Site, str]) -> None:
+    picture = served[0].photos / "0005.png"
+    page.set_input_files("#picture", picture)
+    page.wait_for_selector("#asked img")
+    page.wait_for_selector(".tile")
+    assert tiles(page)[0] == "0005.png"
+    for kind in ("drop", "paste"):
+        page.goto("/")
+        page.evaluate(GIVE, [kind, list(picture.read_bytes())])
+        page.wait_for_selector(".tile")
+        assert tiles(page)[0] == "0005.png"
+        assert "given.png" in page.inner_text("#asked")
+
+
+GIVE = """([kind, bytes]) => {
+  const given = new DataTransfer();
+  given.items.add(new File([new Uint8Array(bytes)], "given.png", { type: "image/png" }));
+  const options = { bubbles: true, cancelable: true };
+  const event = kind === "drop" ? new DragEvent("drop", { ...options, dataTransfer: given })
+                                : new ClipboardEvent("paste", { ...options, clipboardData: given });
+  document.body.dispatchEvent(event);
+}"""
+
+
+def test_similar_images_are_one_click_or_one_key_away(page: Page) -> None:
+    search(page, "a dog")
+    page.locator(".similar").nth(2).focus()
+    page.keyboard.press("Enter")
+    until(page, "location.search.includes('similar=')")
+    settled(page)
+    assert "like number" in page.inner_text("#asked")
+    page.go_back()
+    until(page, "document.querySelector('#q').value === 'a dog'")
+
+
+def test_images_are_classified_with_own_labels_and_with_a_label_set(page: Page, served: tuple[Site, str]) -> None:
+    pictures = [served[0].photos / "0001.png", served[0].photos / MARKUP]
+    page.click("#classify summary")
+    page.click("#classify-form button[type=submit]")
+    assert "Choose the images" in page.inner_text("#classify-status")
+    page.fill("#labels", "cat, dog\n<i>cow</i>")
+    page.set_input_files("#classify-pictures", pictures)
+    until(page, "document.querySelectorAll('.bars').length === 2")
+    assert page.locator("#classified strong").all_inner_texts() == ["0001.png", MARKUP]
+    labels = page.locator(".bars").first.locator("li span:first-child").all_inner_texts()
+    assert sorted(labels) == ["<i>cow</i>", "cat", "dog"]
+    shares = [
+        float(one.rstrip(" %")) for one in page.locator(".bars").first.locator("li span:last-child").all_inner_texts()
+    ]
+    assert abs(sum(shares) - 100) < 0.5
+    page.select_option("#label-set", "animals")
+    assert not page.locator("#labels").is_visible()
+    page.click("#classify-form button[type=submit]")
+    until(page, "document.querySelector('.bars').textContent.includes('fish')")
+
+
+def test_a_file_name_with_markup_is_shown_as_text(page: Page) -> None:
+    page.goto("/?q=a+dog")
+    page.click("#more")
+    until(page, "document.querySelectorAll('.tile').length === 71")
+    assert MARKUP in tiles(page)
+    assert page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "'\"><script>alert(1)</script>", "{{7*7}}"])
+def test_a_query_with_markup_is_shown_as_text(page: Page, text: str) -> None:
+    page.fill("#q", text)
+    page.press("#q", "Enter")
+    page.wait_for_selector(".tile")
+    page.reload()
+    assert page.input_value("#q") == text
+
+
+def test_what_goes_wrong_is_said_in_words(page: Page, served: tuple[Site, str], tmp_path: Path) -> None:
+    page.select_option("#collection", "empty")
+    page.fill("#q", "a dog")
+    page.press("#q", "Enter")
+    until(page, "document.querySelector('#status').textContent.includes('holds no images yet')")
+    (tmp_path / "no.png").write_text("no image")
+    page.set_input_files("#picture", tmp_path / "no.png")
+    # A browser writes every answer that is an error to its console.
+    page.goto("about:blank")
+
+
+def test_an_answer_that_is_an_error_or_does_not_come_is_told(chromium: Browser, served: tuple[Site, str]) -> None:
+    context = chromium.new_context(base_url=served[1])
+    context.set_default_timeout(WAIT)
+    opened = context.new_page()
+    opened.goto("/")
+    opened.set_input_files("#picture", {"name": "no.png", "mimeType": "image/png", "buffer": b"no image"})
+    opened.wait_for_selector("#status.error")
+    assert "image" in opened.inner_text("#status")
+    opened.route("**/search?**", lambda route: route.abort())
+    opened.fill("#q", "a dog")
+    opened.press("#q", "Enter")
+    until(opened, "document.querySelector('#status').textContent.includes('cannot be reached')")
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_the_window(chromium: Browser, served: tuple[Site, str], width: int, scheme: Any) -> None:
+    context = chromium.new_context(base_url=served[1], viewport={"width": width, "height": 700}, color_scheme=scheme)
+    context.set_default_timeout(WAIT)
+    opened = context.new_page()
+    opened.goto("/?q=a+dog")
+    opened.click("#classify summary")
+    opened.fill("#labels", "a rather long label that goes on, Donaudampfschifffahrtsgesellschaftskapitän, cat")
+    opened.set_input_files("#classify-pictures", served[0].photos / MARKUP)
+    opened.wait_for_selector(".bars")
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == (
+        "rgb(20, 21, 24)" if scheme == "dark" else "rgb(251, 251, 250)"
+    )
+    context.close()
