@@ -57,21 +57,27 @@ class Settings(BaseSettings):
     )
     model: str = Field(default=DEFAULT_MODEL, min_length=1, description="the model of collections that are created")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="number type of the model")
-    batch_size: int | None = Field(
-        None, ge=1, le=4096, description="images encoded at once; chosen by device if not set"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="number type of the model"
     )
-    decode_threads: int | None = Field(None, ge=1, le=256, description="threads that decode; one per core if not set")
+    batch_size: int | None = Field(
+        default=None, ge=1, le=4096, description="images encoded at once; chosen by device if not set"
+    )
+    decode_threads: int | None = Field(
+        default=None, ge=1, le=256, description="threads that decode; one per core if not set"
+    )
     collection: str = Field(default="default", min_length=1, max_length=200, description="the collection to work on")
     roots: Annotated[tuple[AbsolutePath, ...], NoDecode, BeforeValidator(_split_paths)] = Field(
         default=(), description="folders that the server may index and serve originals from"
     )
     max_pixels: int = Field(default=50_000_000, ge=1, description="images that declare more pixels are refused")
     max_upload_bytes: int = Field(default=20_000_000, ge=1_000, description="largest image that the server takes")
-    lease_seconds: float = Field(30.0, ge=1.0, le=3600.0, description="how long a silent indexer keeps its lease")
+    lease_seconds: float = Field(
+        default=30.0, ge=1.0, le=3600.0, description="how long a silent indexer keeps its lease"
+    )
     host: str = Field(default="127.0.0.1", description="address that the server binds")
     port: int = Field(default=8000, ge=0, le=65535, description="port that the server binds; 0 takes a free one")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="what the log shows")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="what the log shows")
 
     @property
     def url(self) -> str:
@@ -125,8 +131,10 @@ def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
 
 
 def _nearest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+    # Compared without the prefix that all share, which would make every name a near one.
+    bare = {one.removeprefix(PREFIX): one for one in sorted(known)}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+    return f"; did you mean {bare[close[0]]}?" if close else f"; known are {', '.join(sorted(known))}"
 
 
 def _explain(error: ValidationError) -> str:

@@ -101,7 +101,7 @@ def import_label_set(
     if len(labels) < 2:
         raise InvalidLabelSet("a label set needs at least two labels")
     described = _model(library, model, rows.shape[1], logit_scale, logit_bias)
-    vectors, faulty = _to_unit(rows)
+    vectors, _, faulty = _to_unit(rows)
     if faulty.any():
         position = int(np.argmax(faulty))
         raise InvalidVector(f"row {position} of {embeddings} (the label {labels[position]!r}) is zero or not finite")
@@ -148,8 +148,8 @@ def read_names(path: Path) -> list[str]:
         raise InvalidInput(f"the names in {path} cannot be read: {error}") from error
     if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
         raise InvalidInput(f"{path} must hold a list of names, none of them empty")
-    if any("\x00" in name for name in names):
-        raise InvalidInput(f"a name in {path} holds a NUL character")
+    if any("\x00" in name or any("\ud800" <= letter <= "\udfff" for letter in name) for name in names):
+        raise InvalidInput(f"a name in {path} holds a NUL character or half of a surrogate pair")
     return names
 
 
@@ -192,8 +192,7 @@ def _check_known(known: ModelRow, dimension: int, logit_scale: float | None, log
 
 
 def _new_images(rows: NDArray[np.floating], uris: list[str], failed: list[FailedFile]) -> list[NewImage]:
-    unit, faulty = _to_unit(rows)
-    norms = np.linalg.norm(np.asarray(rows, dtype=np.float32), axis=1)
+    unit, norms, faulty = _to_unit(rows)
     failed += [
         FailedFile(uri=uri, code="no_embedding", reason="its embedding is zero or not finite")
         for uri, bad in zip(uris, faulty, strict=True)
@@ -206,11 +205,13 @@ def _new_images(rows: NDArray[np.floating], uris: list[str], failed: list[Failed
     ]
 
 
-def _to_unit(rows: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Unit rows in float32, and which of them have no direction."""
+def _to_unit(
+    rows: NDArray[np.floating],
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
+    """Unit rows in float32, the length of each before, and which of them have no direction."""
     wide = np.asarray(rows, dtype=np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    faulty = ~(np.isfinite(norms[:, 0]) & (norms[:, 0] > LEAST_NORM))
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        unit = np.where(faulty[:, None], 0.0, wide / np.where(faulty[:, None], 1.0, norms))
-    return unit.astype(np.float32), faulty
+    with np.errstate(all="ignore"):  # NaN and overflow are what is looked for
+        norms = np.linalg.norm(wide, axis=1)
+        faulty = ~(np.isfinite(norms) & (norms > LEAST_NORM))
+        unit = np.where(faulty[:, None], 0.0, wide / np.where(faulty, 1.0, norms)[:, None])
+    return unit.astype(np.float32), norms, faulty

@@ -21,7 +21,7 @@ from clipsearch.database import Connection, Database
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database.collections import CollectionRow
-from clipsearch.database.images import changes_after
+from clipsearch.database.embeddings import changes_after
 from clipsearch.database.models import ModelRow
 from clipsearch.errors import StorageFull
 from clipsearch.vector_index import (

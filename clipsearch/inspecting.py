@@ -27,9 +27,10 @@ from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.checking import check_file, damaged_embeddings, images_without_embedding
 from clipsearch.database.collections import CollectionRow
+from clipsearch.database.embeddings import vectors_of
 from clipsearch.database.filtering import list_images
 from clipsearch.database.migrating import current_revision
-from clipsearch.errors import InvalidInput
+from clipsearch.errors import InvalidInput, UnreadableImage
 from clipsearch.images import content_hash, path_of, read_file
 from clipsearch.library import Library
 from clipsearch.queries import Filters
@@ -90,8 +91,10 @@ def examine(library: Library, *, repair: bool = False) -> DoctorReport:
     for row in rows:
         checked["collections"] += 1
         findings += _file_findings(library, row, checked, repair=repair)
-        findings += _embedding_findings(library, row, repair=repair)
-        findings += _index_findings(library, row, repair=repair)
+        damaged = list(_embedding_findings(library, row, repair=repair))
+        findings += damaged
+        if all(one.repaired or one.code != "damaged_embeddings" for one in damaged):
+            findings += _index_findings(library, row, repair=repair)  # damaged rows could not be read for it
     healthy = all(one.severity == "info" or one.repaired for one in findings)
     return DoctorReport(healthy=healthy, checked=checked, findings=findings)
 
@@ -176,7 +179,7 @@ def _differs(image: image_rows.ImageRow) -> bool:
         return False
     try:
         return content_hash(read_file(path)) != image.content_hash
-    except OSError:
+    except UnreadableImage:
         return True
 
 
@@ -206,7 +209,7 @@ def _index_findings(library: Library, row: CollectionRow, *, repair: bool) -> It
         lacking = {number for number, _ in images_without_embedding(connection, row.id, view.model.id)}
         there = np.array([number for number in there.tolist() if number not in lacking], dtype=np.int64)
         sample = there[:: max(1, len(there) // SAMPLE)]
-        kept = image_rows.vectors_of(connection, view.model.id, view.model.model.dimension, sample.tolist())
+        kept = vectors_of(connection, view.model.id, view.model.model.dimension, sample.tolist())
     apart = np.setxor1d(there, view.index.ids())
     wrong = [] if apart.size else [
         number for number, vector in kept.items()

@@ -91,7 +91,7 @@ def _from_tree(tree: Any, name: str) -> LabelSetDraft:
         templates = tree.get("templates", tree.get("template", ()))
         tree = tree["labels"]
     if isinstance(tree, Mapping):
-        pairs = [(label, _texts(prompts, name)) for label, prompts in tree.items()]
+        pairs = [(_text(label, name), _texts(prompts, name)) for label, prompts in tree.items()]
     elif isinstance(tree, list):
         pairs = [_pair(entry, name) for entry in tree]
     else:
@@ -104,26 +104,28 @@ def _pair(entry: Any, name: str) -> tuple[str, list[str]]:
         label = entry.get("name", entry.get("label"))
         if label is None or set(entry) - {"name", "label", "prompts", "prompt"}:
             raise InvalidLabelSet(f"an entry of {name} must hold name and prompts, not {dict(entry)!r}")
-        return str(label), _texts(entry.get("prompts", entry.get("prompt")), name)
-    if not isinstance(entry, str):
-        _texts(entry, name)
-        raise InvalidLabelSet(f"an entry of {name} must be a label, not {entry!r}")
-    return entry, []
+        return _text(label, name), _texts(entry.get("prompts", entry.get("prompt")), name)
+    return _text(entry, name), []
 
 
 def _texts(value: Any, name: str) -> list[str]:
     if value is None:
         return []
-    values = value if isinstance(value, list | tuple) else [value]
-    for one in values:
-        # YAML reads no, on and 1.0 as other things than words: what was meant can only be asked.
-        if not isinstance(one, str):
-            raise InvalidLabelSet(f"{name} holds {one!r}, which is not a text; put it in quotes")
-    return list(values)
+    return [_text(one, name) for one in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _text(value: Any, name: str) -> str:
+    # YAML reads no, on and 1.0 as other things than words: what was meant can only be asked.
+    if not isinstance(value, str):
+        raise InvalidLabelSet(f"{name} holds {value!r}, which is not a text; put it in quotes")
+    return value
 
 
 def _from_csv(text: str, name: str) -> list[tuple[str, list[str]]]:
-    rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), strict=True) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise InvalidLabelSet(f"{name} is not CSV: {error}") from error
     if rows and rows[0][0].strip().lower() in {"label", "name", "class"}:
         rows = rows[1:]
     found: dict[str, list[str]] = {}
@@ -147,7 +149,13 @@ class _Loader(yaml.SafeLoader):
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
-    pairs = [(loader.construct_object(key), loader.construct_object(value, deep=True)) for key, value in node.value]
+    pairs = [
+        (loader.construct_object(key, deep=True), loader.construct_object(value, deep=True))
+        for key, value in node.value
+    ]
+    for key, _ in pairs:
+        if isinstance(key, list | dict):
+            raise InvalidLabelSet(f"the key {key!r} is not a text")
     return _no_repeats(pairs)
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from clipsearch.answers import Hit, SearchAnswer
 from clipsearch.database.collections import CollectionRow
+from clipsearch.database.embeddings import vectors_of
 from clipsearch.database.filtering import filtered_ids
-from clipsearch.database.images import ImageRow, get_image, image_rows, vectors_of
+from clipsearch.database.images import ImageRow, get_image, image_rows
 from clipsearch.errors import InvalidInput, InvalidVector
 from clipsearch.images import open_picture, pixel_hash_distance
 from clipsearch.indexes import IndexView

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Read by the tests themselves; everything else under our prefix would change what they see.
 _FOR_TESTS = {
     "CLIPSEARCH_DEEP_TESTS",
     "CLIPSEARCH_KILL_CYCLES",
+    "CLIPSEARCH_KILL_SEED",
     "CLIPSEARCH_REFERENCE_DATA",
     "CLIPSEARCH_REQUIRE_BROWSER",
     "CLIPSEARCH_REQUIRE_SERVERS",
@@ -29,18 +31,21 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_P
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+# A busy machine is slow, not wrong.
+hypothesis.settings.register_profile("clipsearch", deadline=None)
+hypothesis.settings.load_profile("clipsearch")
+
 pytest_plugins = ["postgres_fixture", "library_fixtures"]  # the second imports the first
 
 _GOLDEN_RUNS = pytest.StashKey[int]()
 
 
 @pytest.fixture(autouse=True)
-def _own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test can reach the library of the person who runs it."""
     nowhere = tmp_path_factory.getbasetemp() / "home"
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(nowhere / name.lower()))
-    yield
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -200,7 +200,7 @@ def sqlite_url(folder: Path, migrated: Path) -> str:
 
 def library_with(encoder: CountingEncoder, data_dir: Path, **settings: Any) -> Library:
     """A library that answers with this encoder, as if it had loaded it."""
-    chosen = {"decode_threads": 2, "device": "cpu", "dtype": "float32", "model": encoder.model.name}
+    chosen: dict[str, Any] = {"decode_threads": 2, "device": "cpu", "dtype": "float32", "model": encoder.model.name}
     opened = Library.open(Settings(data_dir=data_dir, **chosen | settings))
     opened._encoders[encoder.model.name] = encoder
     return opened

@@ -65,7 +65,17 @@ def postgres() -> Iterator[Postgres]:
               "--locale=C"], as_whom, folder)  # fmt: skip
         port = _free_port()
         options = [part for setting in _SETTINGS for part in ("-c", setting)]
-        command = [binaries / "postgres", "-D", folder / "data", "-h", "127.0.0.1", "-p", str(port), "-k", folder]
+        command: list[str | Path] = [
+            binaries / "postgres",
+            "-D",
+            folder / "data",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "-k",
+            folder,
+        ]
         with (
             (folder / "log").open("wb") as log,
             subprocess.Popen([*command, *options], stdout=log, stderr=log, cwd=folder, **as_whom) as server,
@@ -118,7 +128,7 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(server: Postgres, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(server: Postgres, process: subprocess.Popen[Any], log: Path) -> None:
     import psycopg
 
     deadline = time.monotonic() + START_SECONDS

@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from library_fixtures import sqlite_url, unit_rows
+from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from worker_processes import Workers
 
 from clipsearch.database import Database
 from clipsearch.database import collections as collection_rows
+from clipsearch.database import embeddings as embedding_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database import models as model_rows
@@ -348,7 +350,7 @@ def test_deleting_a_collection_takes_all_its_rows_and_never_gives_its_number_aga
 
 
 @given(arrays.arrays(np.float32, (5, 12), elements=st.floats(-1, 1, width=32)))
-def test_unit_rows_come_back_from_rest_as_they_were_to_half_precision(rows: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_unit_rows_come_back_from_rest_as_they_were_to_half_precision(rows: NDArray[np.float32]) -> None:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = np.where(norms > 1e-3, rows / np.maximum(norms, 1e-3), np.eye(5, 12, dtype=np.float32))
     blobs = to_blobs(rows)
@@ -398,7 +400,7 @@ def test_an_image_comes_back_as_it_was_saved(database: Database) -> None:
         row = collection_rows.get_collection(connection, "holiday")
         found = image_rows.get_image(connection, row.id, uri=image.uri)
         assert found == image_rows.get_image(connection, row.id, number=found.id)
-        vector = image_rows.vectors_of(connection, 1, DIMENSION, [found.id])[found.id]
+        vector = embedding_rows.vectors_of(connection, 1, DIMENSION, [found.id])[found.id]
     assert (found.size, found.mtime_ns, found.pixel_hash) == (2**40, 1_700_000_000_123_456_789, -(2**63))
     assert found.taken_at == taken.replace(tzinfo=dt.UTC)
     assert found.modified_at == dt.datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=dt.UTC)
@@ -424,7 +426,7 @@ def test_saving_an_image_again_keeps_its_row_and_replaces_its_embedding(database
         first = image_rows.get_image(connection, collection, uri=old.uri)
         add(connection, [new])
         second = image_rows.get_image(connection, collection, uri=old.uri)
-        vector = image_rows.vectors_of(connection, 1, DIMENSION, [first.id])[first.id]
+        vector = embedding_rows.vectors_of(connection, 1, DIMENSION, [first.id])[first.id]
     assert second.id == first.id
     assert (first.revision, second.revision) == (1, 2)
     assert vector @ new.vector > 0.999
@@ -458,7 +460,7 @@ def test_the_images_of_another_collection_are_not_found(database: Database) -> N
 def test_what_changed_after_a_revision_is_read_in_blocks_and_is_complete(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_rows, "READ_ROWS", 7)
+    monkeypatch.setattr(embedding_rows, "READ_ROWS", 7)
     with database.write() as connection:
         add(connection, new_images(20))
         collection = collection_rows.get_collection(connection, "holiday").id
@@ -466,10 +468,10 @@ def test_what_changed_after_a_revision_is_read_in_blocks_and_is_complete(
         ids = image_rows.present_ids(connection, collection)
         image_rows.mark_gone(connection, collection_rows.advance(connection, collection), ids[:3].tolist())
     with database.read() as connection:
-        everything = list(image_rows.changes_after(connection, collection, 1, DIMENSION, -1))
-        later = list(image_rows.changes_after(connection, collection, 1, DIMENSION, middle - 1))
-        last = list(image_rows.changes_after(connection, collection, 1, DIMENSION, middle))
-        nothing = list(image_rows.changes_after(connection, collection, 1, DIMENSION, middle + 1))
+        everything = list(embedding_rows.changes_after(connection, collection, 1, DIMENSION, -1))
+        later = list(embedding_rows.changes_after(connection, collection, 1, DIMENSION, middle - 1))
+        last = list(embedding_rows.changes_after(connection, collection, 1, DIMENSION, middle))
+        nothing = list(embedding_rows.changes_after(connection, collection, 1, DIMENSION, middle + 1))
     assert sorted(np.concatenate([block.added for block in everything])) == ids[3:].tolist()
     assert sum(block.removed.size for block in everything) == 0
     assert sorted(np.concatenate([block.added for block in later])) == ids[20:].tolist()
@@ -494,10 +496,10 @@ def test_paths_are_told_apart_by_every_letter_and_by_their_folders_only(database
 def test_an_embedding_is_found_by_content_in_any_collection(database: Database) -> None:
     with database.write() as connection:
         add(connection, new_images(3), "one")
-        assert image_rows.content_known(connection, 1, f"{2:064x}")
-        assert not image_rows.content_known(connection, 1, f"{3:064x}")
-        assert not image_rows.content_known(connection, 2, f"{2:064x}")
-        found = image_rows.contents_by_hash(connection, 1, DIMENSION, [f"{n:064x}" for n in range(5)])
+        assert embedding_rows.content_known(connection, 1, f"{2:064x}")
+        assert not embedding_rows.content_known(connection, 1, f"{3:064x}")
+        assert not embedding_rows.content_known(connection, 2, f"{2:064x}")
+        found = embedding_rows.contents_by_hash(connection, 1, DIMENSION, [f"{n:064x}" for n in range(5)])
     assert sorted(found) == [f"{n:064x}" for n in range(3)]
     assert found[f"{1:064x}"].norm == 2.5
     assert found[f"{1:064x}"].pixel_hash == 1 - 2**62

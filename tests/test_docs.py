@@ -41,10 +41,10 @@ def test_the_readme_gives_the_defaults_of_the_code() -> None:
 
 @pytest.mark.parametrize("words", _commands(), ids=" ".join)
 def test_every_command_of_the_readme_is_understood(words: list[str], tmp_path: Path) -> None:
-    from clipsearch.cli.commands import root
+    from clipsearch.cli.commands import cli
 
-    command: click.Command = root
-    context = click.Context(root, info_name="clipsearch")
+    command: click.Command = cli
+    context = click.Context(cli, info_name="clipsearch")
     rest = list(words)
     while isinstance(command, click.Group):
         name = rest.pop(0)

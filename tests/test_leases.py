@@ -32,8 +32,7 @@ from clipsearch.model import Model
 @pytest.fixture
 def collection(database: Database) -> int:
     with database.write() as connection:
-        number = collection_rows.create_collection(connection, "holiday", "tiny").id
-    return number
+        return collection_rows.create_collection(connection, "holiday", "tiny").id
 
 
 def expire(database: Database, collection: int) -> None:

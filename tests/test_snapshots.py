@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ DIMENSION = 16
 
 def unit(count: int, seed: int = 0) -> NDArray[np.float32]:
     rows = np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit_rows: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit_rows
 
 
 def stand(revision: int = 7, token: str = "ab12", collection: str = "3", model: str = "vit") -> Stand:
@@ -190,7 +192,7 @@ def test_a_disk_that_fills_at_any_step_keeps_the_former_snapshot(
     fsync, replace = os.fsync, os.replace
     steps, committed = 0, 0
 
-    def failing(real):  # type: ignore[no-untyped-def]
+    def failing(real: Callable[..., object]) -> Callable[..., None]:
         def call(*arguments: object) -> None:
             nonlocal steps
             steps += 1
@@ -249,7 +251,7 @@ def test_too_little_room_is_told_before_anything_is_written(
 ) -> None:
     save_snapshot(tmp_path, index, stand(1))
     before = names(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     with pytest.raises(StorageFull) as refused:
         save_snapshot(tmp_path, index, stand(2))
     assert refused.value.details["free"] == 1000

@@ -21,7 +21,8 @@ DAMAGES = 1000 if os.environ.get("CLIPSEARCH_DEEP_TESTS") == "1" else 150  # for
 
 def unit(count: int, seed: int = 0) -> NDArray[np.float32]:
     rows = np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit_rows: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit_rows
 
 
 def stand(revision: int = 7, collection: str = "3") -> Stand:

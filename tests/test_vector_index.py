@@ -19,7 +19,8 @@ NO_IDS = np.array([], dtype=np.int64)
 
 def unit(count: int, dimension: int = 32, seed: int = 0) -> NDArray[np.float32]:
     rows = np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit_rows: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit_rows
 
 
 def small(count: int = 50, dimension: int = 32) -> VectorIndex:
@@ -27,7 +28,8 @@ def small(count: int = 50, dimension: int = 32) -> VectorIndex:
 
 
 def found(index: VectorIndex, query: NDArray[np.float32], k: int = 3, **how: object) -> list[int]:
-    return index.search(query, k, **how)[0].ids.tolist()  # type: ignore[arg-type]
+    [answer] = index.search(query, k, **how)  # type: ignore[arg-type]
+    return [number for number, _ in answer]
 
 
 def test_importing_the_room_does_not_import_faiss() -> None:

@@ -17,7 +17,8 @@ def cone(count: int, axis: NDArray[np.float32], spread: float, seed: int) -> NDA
     centres = chance.standard_normal((200, DIMENSION)) / np.sqrt(DIMENSION)
     noise = chance.standard_normal((count, DIMENSION)) / np.sqrt(DIMENSION)
     rows = axis + spread * (centres[chance.integers(0, 200, count)] + 0.7 * noise)
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit_rows: NDArray[np.float32] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit_rows
 
 
 AXES = np.linalg.qr(np.random.default_rng(1).standard_normal((DIMENSION, 2)))[0].T.astype(np.float32)

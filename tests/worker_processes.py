@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parent
-_PRELOADED = ("faiss", "alembic.command", "clipsearch.indexing", "clipsearch.searching", "clipsearch.inspecting")
+_PRELOADED = (
+    "faiss",
+    "alembic.command",
+    "clipsearch.indexing",
+    "clipsearch.searching",
+    "clipsearch.inspecting",
+    "library_fixtures",
+)
 
 
 @dataclass
@@ -95,12 +102,13 @@ def _serve() -> None:
         importlib.import_module(name)
     for line in sys.stdin:
         command = json.loads(line)
-        if "run" in command:
-            answer = _fork(command)
-        else:
-            answer = os.waitstatus_to_exitcode(os.waitpid(command["wait"], 0)[1])
+        answer = _fork(command) if "run" in command else _exit_status(command["wait"])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+
+
+def _exit_status(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _fork(command: dict[str, Any]) -> int:

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from clipsearch.database.images import ImageRow
+from clipsearch.database.images import IMAGE_COLUMNS, ImageRow
 from clipsearch.database.schema import image as table
 from clipsearch.queries import Filters
-
-_COLUMNS = [table.c[name] for name in ImageRow.__dataclass_fields__]
 
 
 def filtered_ids(connection: Connection, collection_id: int, filters: Filters) -> NDArray[np.int64]:
@@ -31,7 +29,7 @@ def list_images(
     connection: Connection, collection_id: int, filters: Filters, *, after: int = 0, limit: int = 100
 ) -> list[ImageRow]:
     """Up to ``limit`` images that pass, by id, those after the id ``after``."""
-    query = select(*_COLUMNS).where(*_conditions(collection_id, filters), table.c.id > after).order_by(table.c.id)
+    query = select(*IMAGE_COLUMNS).where(*_conditions(collection_id, filters), table.c.id > after).order_by(table.c.id)
     if filters.path_glob is None:
         return [ImageRow(*row) for row in connection.execute(query.limit(limit))]
     matches = _glob(filters.path_glob)

@@ -16,14 +16,13 @@ from clipsearch.database.clock import now
 from clipsearch.database.schema import embedding as embedding_table
 from clipsearch.database.schema import image as table
 from clipsearch.database.upsert import upsert_into
-from clipsearch.database.vectors import from_blobs, to_blobs
+from clipsearch.database.vectors import to_blobs
 from clipsearch.errors import ImageNotFound
 
 # Well under what either database takes as bound values in one statement.
 Value = TypeVar("Value")
 
 CHUNK = 1_000
-READ_ROWS = 5_000
 
 
 @dataclass(frozen=True)
@@ -97,16 +96,7 @@ class NewImage:
         return replace(self, uri=uri, size=size, mtime_ns=mtime_ns)
 
 
-@dataclass(frozen=True)
-class Changes:
-    """Rows that changed: ``vectors`` is float32 [n, d] for ``added`` ids int64 [n]; ``removed`` int64 [m]."""
-
-    added: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-    removed: NDArray[np.int64]
-
-
-_COLUMNS = [table.c[name] for name in ImageRow.__dataclass_fields__]
+IMAGE_COLUMNS = [table.c[name] for name in ImageRow.__dataclass_fields__]
 
 
 def known_files(
@@ -182,7 +172,7 @@ def move_images(connection: Connection, revision: int, moves: Sequence[tuple[int
 
 def mark_gone(connection: Connection, revision: int, ids: Iterable[int], *, forget: bool = False) -> None:
     """Take images out of the collection; with ``forget`` their embeddings and hashes go too."""
-    for chunk in _chunks(list(ids)):
+    for chunk in chunks(list(ids)):
         values: dict[str, object] = {"gone": 1, "revision": revision}
         if forget:
             connection.execute(delete(embedding_table).where(embedding_table.c.image_id.in_(chunk)))
@@ -190,66 +180,11 @@ def mark_gone(connection: Connection, revision: int, ids: Iterable[int], *, forg
         connection.execute(update(table).where(table.c.id.in_(chunk)).values(values))
 
 
-def content_known(connection: Connection, model_id: int, content_hash: str) -> bool:
-    """Whether these bytes were embedded by this model before, under whatever name."""
-    query = (
-        select(table.c.id)
-        .join(embedding_table, embedding_table.c.image_id == table.c.id)
-        .where(table.c.content_hash == content_hash, embedding_table.c.model_id == model_id)
-        .limit(1)
-    )
-    return connection.execute(query).first() is not None
-
-
-def contents_by_hash(
-    connection: Connection, model_id: int, dimension: int, hashes: Iterable[str]
-) -> dict[str, NewImage]:
-    """What is known of these contents in any collection, embedding by this model included, by content hash."""
-    found: dict[str, NewImage] = {}
-    for chunk in _chunks(sorted(set(hashes))):
-        query = (
-            select(*_COLUMNS, embedding_table.c.vector, embedding_table.c.norm, embedding_table.c.dtype)
-            .join(embedding_table, embedding_table.c.image_id == table.c.id)
-            .where(table.c.content_hash.in_(chunk), embedding_table.c.model_id == model_id)
-        )
-        for row in connection.execute(query):
-            if row.content_hash not in found:
-                found[row.content_hash] = NewImage(
-                    uri=row.uri, vector=from_blobs([row.vector], dimension)[0], content_hash=row.content_hash,
-                    width=row.width, height=row.height, format=row.format, taken_at=row.taken_at,
-                    pixel_hash=row.pixel_hash, norm=row.norm, dtype=row.dtype,
-                )  # fmt: skip
-    return found
-
-
-def changes_after(
-    connection: Connection, collection_id: int, model_id: int, dimension: int, revision: int
-) -> Iterator[Changes]:
-    """What changed after ``revision``, in blocks; with revision -1 everything that is there."""
-    query = (
-        select(table.c.id, table.c.gone, embedding_table.c.vector)
-        .outerjoin(
-            embedding_table,
-            (embedding_table.c.image_id == table.c.id) & (embedding_table.c.model_id == model_id),
-        )
-        .where(table.c.collection_id == collection_id)
-    )
-    query = query.where(table.c.gone == 0) if revision < 0 else query.where(table.c.revision > revision)
-    for rows in connection.execution_options(yield_per=READ_ROWS).execute(query).partitions():
-        there = [row for row in rows if not row.gone and row.vector is not None]
-        away = [row.id for row in rows if row.gone or row.vector is None]
-        yield Changes(
-            added=np.array([row.id for row in there], dtype=np.int64),
-            vectors=from_blobs([row.vector for row in there], dimension),
-            removed=np.array(away, dtype=np.int64),
-        )
-
-
 def image_rows(connection: Connection, ids: Iterable[int]) -> dict[int, ImageRow]:
     """The rows of these ids that are there, by id; gone ones are left out."""
     found: dict[int, ImageRow] = {}
-    for chunk in _chunks(list(ids)):
-        query = select(*_COLUMNS).where(table.c.id.in_(chunk), table.c.gone == 0)
+    for chunk in chunks(list(ids)):
+        query = select(*IMAGE_COLUMNS).where(table.c.id.in_(chunk), table.c.gone == 0)
         found.update((row.id, ImageRow(*row)) for row in connection.execute(query))
     return found
 
@@ -260,32 +195,11 @@ def get_image(
     """The image of this id or uri in this collection. Raises ImageNotFound, also for one that is gone."""
     wanted = table.c.id == number if number is not None else table.c.uri == uri
     row = connection.execute(
-        select(*_COLUMNS).where(table.c.collection_id == collection_id, table.c.gone == 0, wanted)
+        select(*IMAGE_COLUMNS).where(table.c.collection_id == collection_id, table.c.gone == 0, wanted)
     ).first()
     if row is None:
         raise ImageNotFound(f"there is no image {number if number is not None else uri!r} in this collection")
     return ImageRow(*row)
-
-
-def vectors_of(
-    connection: Connection, model_id: int, dimension: int, ids: Sequence[int]
-) -> dict[int, NDArray[np.float32]]:
-    """The embeddings by this model of these images, by id."""
-    found: dict[int, NDArray[np.float32]] = {}
-    for chunk in _chunks(list(ids)):
-        rows = connection.execute(
-            select(embedding_table.c.image_id, embedding_table.c.vector).where(
-                embedding_table.c.image_id.in_(chunk), embedding_table.c.model_id == model_id
-            )
-        ).all()
-        found.update(
-            zip(
-                (row.image_id for row in rows),
-                from_blobs([row.vector for row in rows], dimension),
-                strict=True,
-            )
-        )
-    return found
 
 
 def present_ids(connection: Connection, collection_id: int) -> NDArray[np.int64]:
@@ -329,6 +243,6 @@ def _as_datetime(mtime_ns: int | None) -> dt.datetime | None:
         return None
 
 
-def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     for start in range(0, len(values), CHUNK):
         yield values[start : start + CHUNK]

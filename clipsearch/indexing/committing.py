@@ -11,6 +11,7 @@ from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import CollectionRow
+from clipsearch.database.embeddings import contents_by_hash
 from clipsearch.database.images import KnownFile, NewImage
 from clipsearch.database.leases import Lease, renew_lease
 from clipsearch.database.models import ModelRow
@@ -168,7 +169,7 @@ class Committer:
         contents: dict[str, NewImage] = {}
         if self.model is not None:
             dimension = self.model.model.dimension
-            contents = image_rows.contents_by_hash(connection, self.model.id, dimension, hashes)
+            contents = contents_by_hash(connection, self.model.id, dimension, hashes)
         taken: list[NewImage] = []
         moves: list[tuple[KnownFile, FoundFile]] = []
         replaced: list[KnownFile] = []

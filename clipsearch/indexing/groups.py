@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from clipsearch.answers import FailedFile
+from clipsearch.answers import FailedFile, IndexingReport
 
 
 @dataclass
@@ -29,6 +29,27 @@ class Groups:
         for name in ("added", "changed", "moved", "unchanged", "removed", "failed"):
             getattr(self, name).extend(getattr(other, name))
         self.encoded += other.encoded
+
+    def report(
+        self, collection: str, source: str, model: str, *, run_id: int | None, revision: int, seconds: float
+    ) -> IndexingReport:
+        """The report of a run, or of a preview, which has no ``run_id``."""
+        return IndexingReport(
+            collection=collection,
+            source=source,
+            model=model,
+            run_id=run_id,
+            dry_run=run_id is None,
+            added=self.added,
+            changed=self.changed,
+            moved=self.moved,
+            unchanged=self.unchanged,
+            removed=self.removed,
+            failed=self.failed,
+            encoded=self.encoded,
+            revision=revision,
+            seconds=seconds,
+        )
 
     def counts(self) -> dict[str, int]:
         """The sizes of the groups, by name."""

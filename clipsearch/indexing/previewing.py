@@ -48,19 +48,5 @@ def preview(
         else:
             groups.added.append(file.uri)
     groups.removed = sorted(removed)
-    return IndexingReport(
-        collection=name,
-        source=uri_of(source),
-        model=row.model_name if row else library.settings.model,
-        run_id=None,
-        dry_run=True,
-        added=groups.added,
-        changed=groups.changed,
-        moved=groups.moved,
-        unchanged=groups.unchanged,
-        removed=groups.removed,
-        failed=groups.failed,
-        encoded=0,
-        revision=row.revision if row else 0,
-        seconds=0.0,
-    )
+    model_name, revision = (row.model_name, row.revision) if row else (library.settings.model, 0)
+    return groups.report(name, uri_of(source), model_name, run_id=None, revision=revision, seconds=0.0)

@@ -16,6 +16,7 @@ from clipsearch.answers import IndexingReport
 from clipsearch.database import images as image_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import CollectionRow
+from clipsearch.database.embeddings import content_known
 from clipsearch.database.images import KnownFile
 from clipsearch.database.leases import Lease
 from clipsearch.errors import ClipSearchError, ModelNotFound, ModelUnavailable
@@ -164,20 +165,11 @@ class _Run:
 
     def report(self, run_id: int, seconds: float) -> IndexingReport:
         """Every file in exactly one group."""
-        groups = self._committer.groups
-        return IndexingReport(
-            collection=self._collection.name,
-            source=uri_of(self._scan.source),
-            model=self._collection.model_name,
+        return self._committer.groups.report(
+            self._collection.name,
+            uri_of(self._scan.source),
+            self._collection.model_name,
             run_id=run_id,
-            dry_run=False,
-            added=groups.added,
-            changed=groups.changed,
-            moved=groups.moved,
-            unchanged=groups.unchanged,
-            removed=groups.removed,
-            failed=groups.failed,
-            encoded=groups.encoded,
             revision=self._committer.revision,
             seconds=seconds,
         )
@@ -223,7 +215,7 @@ class _Run:
         if model is None:
             return False
         with self._library.database.read() as connection:
-            return image_rows.content_known(connection, model.id, digest)
+            return content_known(connection, model.id, digest)
 
     def _get_encoder(self) -> Encoder:
         with self._encoder_lock:

@@ -1,0 +1,102 @@
+"""Image embeddings as rows: found by content hash, by image, and by what changed after a revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from clipsearch.database.images import IMAGE_COLUMNS, NewImage, chunks
+from clipsearch.database.schema import embedding as embedding_table
+from clipsearch.database.schema import image as table
+from clipsearch.database.vectors import from_blobs
+
+READ_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Rows that changed: ``vectors`` is float32 [n, d] for ``added`` ids int64 [n]; ``removed`` int64 [m]."""
+
+    added: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    removed: NDArray[np.int64]
+
+
+def content_known(connection: Connection, model_id: int, content_hash: str) -> bool:
+    """Whether these bytes were embedded by this model before, under whatever name."""
+    query = (
+        select(table.c.id)
+        .join(embedding_table, embedding_table.c.image_id == table.c.id)
+        .where(table.c.content_hash == content_hash, embedding_table.c.model_id == model_id)
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
+
+
+def contents_by_hash(
+    connection: Connection, model_id: int, dimension: int, hashes: Iterable[str]
+) -> dict[str, NewImage]:
+    """What is known of these contents in any collection, embedding by this model included, by content hash."""
+    found: dict[str, NewImage] = {}
+    for chunk in chunks(sorted(set(hashes))):
+        query = (
+            select(*IMAGE_COLUMNS, embedding_table.c.vector, embedding_table.c.norm, embedding_table.c.dtype)
+            .join(embedding_table, embedding_table.c.image_id == table.c.id)
+            .where(table.c.content_hash.in_(chunk), embedding_table.c.model_id == model_id)
+        )
+        for row in connection.execute(query):
+            if row.content_hash not in found:
+                found[row.content_hash] = NewImage(
+                    uri=row.uri, vector=from_blobs([row.vector], dimension)[0], content_hash=row.content_hash,
+                    width=row.width, height=row.height, format=row.format, taken_at=row.taken_at,
+                    pixel_hash=row.pixel_hash, norm=row.norm, dtype=row.dtype,
+                )  # fmt: skip
+    return found
+
+
+def changes_after(
+    connection: Connection, collection_id: int, model_id: int, dimension: int, revision: int
+) -> Iterator[Changes]:
+    """What changed after ``revision``, in blocks; with revision -1 everything that is there."""
+    query = (
+        select(table.c.id, table.c.gone, embedding_table.c.vector)
+        .outerjoin(
+            embedding_table,
+            (embedding_table.c.image_id == table.c.id) & (embedding_table.c.model_id == model_id),
+        )
+        .where(table.c.collection_id == collection_id)
+    )
+    query = query.where(table.c.gone == 0) if revision < 0 else query.where(table.c.revision > revision)
+    for rows in connection.execution_options(yield_per=READ_ROWS).execute(query).partitions():
+        there = [row for row in rows if not row.gone and row.vector is not None]
+        away = [row.id for row in rows if row.gone or row.vector is None]
+        yield Changes(
+            added=np.array([row.id for row in there], dtype=np.int64),
+            vectors=from_blobs([row.vector for row in there], dimension),
+            removed=np.array(away, dtype=np.int64),
+        )
+
+
+def vectors_of(
+    connection: Connection, model_id: int, dimension: int, ids: Sequence[int]
+) -> dict[int, NDArray[np.float32]]:
+    """The embeddings by this model of these images, by id."""
+    found: dict[int, NDArray[np.float32]] = {}
+    for chunk in chunks(list(ids)):
+        rows = connection.execute(
+            select(embedding_table.c.image_id, embedding_table.c.vector).where(
+                embedding_table.c.image_id.in_(chunk), embedding_table.c.model_id == model_id
+            )
+        ).all()
+        found.update(
+            zip(
+                (row.image_id for row in rows),
+                from_blobs([row.vector for row in rows], dimension),
+                strict=True,
+            )
+        )
+    return found

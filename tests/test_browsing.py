@@ -1,0 +1,167 @@
+"""Images one by one: what may be shown, and that no path leads out of the roots."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import PIL.Image
+import pytest
+from library_fixtures import CountingEncoder, draw, draw_many, groups, index, library_with, sqlite_url
+
+from clipsearch import browsing
+from clipsearch.errors import ClipSearchError, ImageNotFound, InvalidInput, NotAllowed, RunNotFound
+from clipsearch.library import Library
+from clipsearch.queries import Filters, Query, Term
+from clipsearch.searching import search
+
+
+@pytest.fixture
+def rooted(tmp_path: Path, migrated_file: Path, encoder: CountingEncoder, photos: Path) -> Iterator[Library]:
+    """A library whose server may show what lies under ``photos``."""
+    sqlite_url(tmp_path / "data", migrated_file)
+    with library_with(encoder, tmp_path / "data", roots=(photos,)) as library:
+        yield library
+
+
+def number_of(library: Library, path: Path) -> int:
+    return browsing.show_image(library, str(path)).id
+
+
+def test_a_list_goes_on_where_it_ended(any_library: Library, photos: Path) -> None:
+    draw_many(photos, 7)
+    index(any_library, photos)
+    first = browsing.list_images(any_library, limit=4)
+    rest = browsing.list_images(any_library, after=first[-1].id, limit=4)
+    assert [Path(one.uri).name for one in [*first, *rest]] == [f"{n:04}.png" for n in range(7)]
+    assert browsing.list_images(any_library, after=rest[-1].id) == []
+    found = browsing.list_images(any_library, filters=Filters(path_glob="*000[25].png"), limit=1)
+    assert [Path(one.uri).name for one in found] == ["0002.png"]
+
+
+def test_an_image_is_known_by_number_uri_and_path(
+    any_library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = draw(photos / "a.png", seed=1)
+    index(any_library, photos)
+    monkeypatch.chdir(photos)
+    shown = browsing.show_image(any_library, 1)
+    assert shown == browsing.show_image(any_library, str(path)) == browsing.show_image(any_library, "a.png")
+    assert (shown.width, shown.height, shown.format, shown.size) == (24, 20, "PNG", path.stat().st_size)
+    for missing in (2, "b.png", "/etc/passwd"):
+        with pytest.raises(ImageNotFound):
+            browsing.show_image(any_library, missing)
+
+
+def test_removing_is_all_or_nothing_and_the_next_run_brings_the_images_back(any_library: Library, photos: Path) -> None:
+    paths = draw_many(photos, 3)
+    index(any_library, photos)
+    with pytest.raises(ImageNotFound):
+        browsing.remove_images(any_library, [str(paths[0]), 999])
+    assert len(browsing.list_images(any_library)) == 3
+    removed = browsing.remove_images(any_library, [str(paths[0]), 2])
+    assert [Path(one.uri).name for one in removed] == ["0000.png", "0001.png"]
+    assert [Path(one.uri).name for one in browsing.list_images(any_library)] == ["0002.png"]
+    assert len(search(any_library, Query(terms=(Term(vector=(1.0,) * 24),))).hits) == 1
+    report = index(any_library, photos)
+    assert groups(report) == {"added": ["0000.png", "0001.png"], "unchanged": ["0002.png"]}
+    assert report.encoded == 2
+
+
+def test_an_original_is_the_files_bytes_and_only_from_the_roots(rooted: Library, photos: Path, tmp_path: Path) -> None:
+    inside = draw(photos / "deep" / "a.png", seed=1)
+    outside = draw(tmp_path / "private" / "b.png", seed=2)
+    beside = draw(tmp_path / "photos2" / "c.png", seed=3)
+    for path in (inside, outside, beside):
+        index(rooted, path)
+    data, info = browsing.original(rooted, number_of(rooted, inside))
+    assert (data, info.uri) == (inside.read_bytes(), str(inside))
+    for path in (outside, beside):
+        with pytest.raises(NotAllowed, match="CLIPSEARCH_ROOTS"):
+            browsing.original(rooted, number_of(rooted, path))
+
+
+def test_without_roots_no_original_is_served(library: Library, photos: Path) -> None:
+    path = draw(photos / "a.png", seed=1)
+    index(library, photos)
+    with pytest.raises(NotAllowed):
+        browsing.original(library, number_of(library, path))
+
+
+@pytest.mark.parametrize("depth", ["file", "folder", "chain", "relative"])
+def test_a_link_put_in_an_images_place_leads_nowhere(rooted: Library, photos: Path, tmp_path: Path, depth: str) -> None:
+    path = draw(photos / "sub" / "a.png", seed=1)
+    index(rooted, photos)
+    number = number_of(rooted, path)
+    secret = tmp_path / "secret" / "a.png"
+    secret.parent.mkdir()
+    # The very bytes that were indexed: only the place is wrong.
+    shutil.copyfile(path, secret)
+    if depth == "folder":
+        shutil.rmtree(path.parent)
+        path.parent.symlink_to(secret.parent, target_is_directory=True)
+    else:
+        path.unlink()
+        if depth == "chain":
+            (photos / "step.png").symlink_to(secret)
+            path.symlink_to(photos / "step.png")
+        else:
+            path.symlink_to(secret if depth == "file" else os.path.relpath(secret, path.parent))
+    with pytest.raises(NotAllowed):
+        browsing.original(rooted, number)
+
+
+def test_a_link_within_the_roots_is_followed(rooted: Library, photos: Path) -> None:
+    path = draw(photos / "a.png", seed=1)
+    index(rooted, photos)
+    path.rename(photos / "b.png")
+    path.symlink_to(photos / "b.png")
+    assert browsing.original(rooted, 1)[0] == (photos / "b.png").read_bytes()
+
+
+def test_other_bytes_in_an_images_place_are_not_the_image(rooted: Library, photos: Path) -> None:
+    path = draw(photos / "a.png", seed=1)
+    index(rooted, photos)
+    path.write_text("a secret that was moved here")
+    for show in (browsing.original, browsing.thumbnail):
+        with pytest.raises(ImageNotFound, match="changed since it was indexed"):
+            show(rooted, 1)
+
+
+def test_a_thumbnail_is_a_small_jpeg(library: Library, photos: Path) -> None:
+    PIL.Image.effect_noise((900, 300), 50).convert("RGB").save(photos / "wide.png")
+    index(library, photos)
+    with PIL.Image.open(io.BytesIO(browsing.thumbnail(library, 1, size=320))) as small:
+        assert (small.format, small.size) == ("JPEG", (320, 107))
+
+
+def test_a_file_that_is_gone_is_told(library: Library, photos: Path) -> None:
+    path = draw(photos / "a.png", seed=1)
+    index(library, photos)
+    path.unlink()
+    with pytest.raises(ImageNotFound, match="not there any more"):
+        browsing.thumbnail(library, 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "file:///etc/passwd", "/etc/passwd", "..\\x", "\x00", "~root/x", ""]
+)
+def test_no_name_reaches_a_file_that_was_not_indexed(rooted: Library, photos: Path, name: str) -> None:
+    draw(photos / "a.png", seed=1)
+    index(rooted, photos)
+    with pytest.raises((ImageNotFound, InvalidInput)):
+        browsing.show_image(rooted, name)
+
+
+def test_runs_are_listed_newest_first(library: Library, photos: Path) -> None:
+    draw(photos / "a.png", seed=1)
+    first, second = index(library, photos).run_id, index(library, photos).run_id
+    assert [run.id for run in browsing.list_runs(library)] == [second, first]
+    assert browsing.show_run(library, first or 0).source == str(photos)
+    with pytest.raises(RunNotFound):
+        browsing.show_run(library, 99)
+    with pytest.raises(ClipSearchError):
+        browsing.cancel_run(library, 99)

@@ -1,0 +1,230 @@
+"""Classifying: the arithmetic of a choice, what is cached, and pictures that are given or stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from library_fixtures import CountingEncoder, draw_many, index, library_with, unit_rows
+from sqlalchemy import func, select
+
+from clipsearch import browsing
+from clipsearch.classifying import PictureSource, classify_pictures, classify_stored
+from clipsearch.classifying.scoring import predict, softmax
+from clipsearch.database.schema import prompt_embedding
+from clipsearch.errors import (
+    CollectionNotFound,
+    EmptyText,
+    ImageNotFound,
+    InvalidLabelSet,
+    InvalidTemplate,
+    LabelSetNotFound,
+    TextTooLong,
+)
+from clipsearch.label_files import draft_of
+from clipsearch.labelling import save_label_set
+from clipsearch.library import Library
+from clipsearch.model import Model
+from clipsearch.queries import Filters, Labels
+
+PETS = Labels(labels=("cat", "dog", "boat"))
+
+
+def sources(paths: list[Path]) -> list[PictureSource]:
+    return [PictureSource(path.name, path) for path in paths]
+
+
+@pytest.fixture
+def filled(any_library: Library, photos: Path) -> Library:
+    draw_many(photos, 12)
+    index(any_library, photos)
+    return any_library
+
+
+# The arithmetic --------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(-300, 300), min_size=2, max_size=30), st.floats(-1e6, 1e6))
+def test_a_softmax_adds_up_to_one_keeps_the_order_and_ignores_what_all_share(
+    logits: list[float], shared: float
+) -> None:
+    row = np.array([logits])
+    found = softmax(row)
+    assert found.sum() == pytest.approx(1.0)
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+    order = np.argsort(row[0], kind="stable")
+    assert (np.diff(found[0][order]) >= 0).all()
+    assert softmax(row + shared) == pytest.approx(found, abs=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "bias"), [(100.0, 0.0), (117.33, -12.93), (1.0, 0.0)])
+def test_probabilities_come_of_the_models_own_scale_and_bias(scale: float, bias: float) -> None:
+    images, labels = unit_rows(4, 8), unit_rows(5, 8, seed=1)
+    found = predict(images, labels, list("abcde"), Model("m", 8, scale, bias), None)
+    for row, predictions in zip(images, found, strict=True):
+        logits = {name: scale * float(row @ label) + bias for name, label in zip("abcde", labels, strict=True)}
+        total = sum(np.exp(value - max(logits.values())) for value in logits.values())
+        for one in predictions:
+            assert one.logit == pytest.approx(logits[one.label], abs=1e-4)
+            assert one.probability == pytest.approx(np.exp(logits[one.label] - max(logits.values())) / total, abs=1e-5)
+        assert [one.probability for one in predictions] == sorted(
+            (one.probability for one in predictions), reverse=True
+        )
+
+
+def test_equal_labels_keep_their_order_and_top_cuts() -> None:
+    labels = np.repeat(unit_rows(1, 8), 4, axis=0)
+    found = predict(unit_rows(1, 8), labels, list("dbca"), Model("m", 8, 100.0), 3)[0]
+    assert [(one.label, one.position) for one in found] == [("d", 0), ("b", 1), ("c", 2)]
+    assert all(one.probability == pytest.approx(0.25) for one in found)
+
+
+def test_a_label_is_the_mean_of_its_unit_prompts_brought_back_to_unit_length(
+    filled: Library, encoder: CountingEncoder
+) -> None:
+    draft = draft_of([("cat", ["cat", "kitten"]), ("dog", ["dog"])], ["a photo of a {}.", "{}"])
+    save_label_set(filled, "pets", draft)
+    answer = classify_stored(filled, Labels(label_set="pets"), top=None)
+    texts = encoder.encode_texts(["a photo of a cat.", "cat", "a photo of a kitten.", "kitten"]).vectors
+    mean = texts.astype("<f2").astype(np.float64).mean(axis=0)
+    mean /= np.linalg.norm(mean)
+    view = filled.index(filled.collection())
+    assert view is not None
+    for one in answer.results:
+        row = view.index.vectors(np.array([one.image_id]))[0]
+        score = next(prediction.score for prediction in one.predictions if prediction.label == "cat")
+        assert score == pytest.approx(float(row @ mean), abs=1e-3)
+    assert answer.templates == ["a photo of a {}.", "{}"]
+    assert (answer.label_set, answer.label_set_version, answer.mode) == ("pets", 1, "single")
+
+
+# What is cached --------------------------------------------------------------------------------------------
+
+
+def test_a_second_classification_embeds_no_text_also_in_another_process(
+    filled: Library, encoder: CountingEncoder
+) -> None:
+    first = classify_stored(filled, PETS)
+    assert encoder.texts == 3
+    images = encoder.images
+    with library_with(encoder, filled.settings.data_dir, database_url=filled.settings.database_url) as other:
+        second = classify_stored(other, PETS)
+    assert second == first
+    assert (encoder.texts, encoder.images) == (3, images)
+
+
+def test_sets_that_share_words_share_their_embeddings(filled: Library, encoder: CountingEncoder) -> None:
+    classify_stored(filled, PETS)
+    classify_stored(filled, Labels(labels=("dog", "cat", "tree")))
+    assert encoder.texts == 4
+    classify_stored(filled, Labels(labels=("dog", "cat"), templates=("{}",)))
+    assert encoder.texts == 6
+    with filled.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(prompt_embedding)).scalar_one() == 6
+
+
+def test_a_set_that_was_replaced_answers_with_its_new_labels(filled: Library) -> None:
+    save_label_set(filled, "pets", draft_of([("cat", ["cat"]), ("dog", ["dog"])]))
+    old = classify_stored(filled, Labels(label_set="pets"))
+    save_label_set(filled, "pets", draft_of([("cat", ["boat"]), ("dog", ["tree"])]), replace=True)
+    new = classify_stored(filled, Labels(label_set="pets"))
+    assert new.label_set_version == 2
+    direct = classify_stored(filled, Labels(labels=("boat", "tree")))
+    scores = [[one.score for one in result.predictions] for result in new.results]
+    assert scores == [[one.score for one in result.predictions] for result in direct.results]
+    assert scores != [[one.score for one in result.predictions] for result in old.results]
+
+
+# Pictures --------------------------------------------------------------------------------------------------
+
+
+def test_given_pictures_are_classified_like_stored_ones(filled: Library, photos: Path) -> None:
+    paths = sorted(photos.iterdir())
+    given = classify_pictures(filled, sources(paths), PETS)
+    stored = classify_stored(filled, PETS)
+    for one, other in zip(given.results, stored.results, strict=True):
+        assert (Path(other.uri).name, other.label) == (one.uri, one.label)
+        assert [p.score for p in one.predictions] == pytest.approx([p.score for p in other.predictions], abs=1e-3)
+    assert len(filled.database.url.database or "") > 0
+    assert len(browsing.list_images(filled)) == 12
+
+
+def test_a_picture_that_cannot_be_read_stands_beside_those_that_can(filled: Library, photos: Path) -> None:
+    (photos / "bad.png").write_bytes(b"no picture")
+    chosen = [photos / "0000.png", photos / "bad.png", photos / "none.png", photos, photos / "0001.png"]
+    answer = classify_pictures(filled, [*sources(chosen), PictureSource("bytes", b"")], PETS)
+    assert [one.uri for one in answer.results] == ["0000.png", "0001.png"]
+    assert [one.uri for one in answer.failed] == ["bad.png", "none.png", "photos", "bytes"]
+    assert all(one.reason for one in answer.failed)
+
+
+def test_many_pictures_go_through_in_batches(filled: Library, photos: Path) -> None:
+    paths = [photos / f"{number % 12:04}.png" for number in range(30)]
+    answer = classify_pictures(filled, sources(paths), PETS, top=1)
+    assert [one.uri for one in answer.results] == [path.name for path in paths]
+    assert all(len(one.predictions) == 1 for one in answer.results)
+
+
+def test_without_any_collection_the_settings_model_answers(library: Library, photos: Path) -> None:
+    paths = draw_many(photos, 2)
+    answer = classify_pictures(library, sources(paths), PETS)
+    assert (answer.model, len(answer.results)) == (library.settings.model, 2)
+    with pytest.raises(CollectionNotFound):
+        classify_pictures(library, sources(paths), PETS, collection="nowhere")
+
+
+# Stored images ---------------------------------------------------------------------------------------------
+
+
+def test_stored_images_are_chosen_by_number_or_filter(filled: Library) -> None:
+    numbers = [one.id for one in browsing.list_images(filled)]
+    answer = classify_stored(filled, PETS, ids=[numbers[4], numbers[1]])
+    assert [one.image_id for one in answer.results] == [numbers[4], numbers[1]]
+    filters = Filters(path_glob="*000[0-2].png")
+    assert [one.image_id for one in classify_stored(filled, PETS, filters=filters).results] == numbers[:3]
+    assert classify_stored(filled, PETS, filters=Filters(min_width=1_000)).results == []
+    with pytest.raises(ImageNotFound):
+        classify_stored(filled, PETS, ids=[numbers[0], 999])
+
+
+def test_what_left_the_collection_is_not_classified(filled: Library) -> None:
+    browsing.remove_images(filled, [browsing.list_images(filled)[0].id])
+    assert len(classify_stored(filled, PETS).results) == 11
+
+
+def test_an_empty_collection_has_nothing_to_classify(library: Library) -> None:
+    library.create_collection("default", library.settings.model)
+    with pytest.raises(InvalidLabelSet, match="holds no images yet"):
+        classify_stored(library, PETS)
+
+
+# Labels ----------------------------------------------------------------------------------------------------
+
+
+def test_labels_that_are_no_choice_are_refused(filled: Library) -> None:
+    with pytest.raises(InvalidLabelSet, match="at least two labels"):
+        classify_stored(filled, Labels(labels=("cat",)))
+    with pytest.raises(EmptyText):
+        classify_stored(filled, Labels(labels=("cat", " ")))
+    with pytest.raises(TextTooLong):
+        classify_stored(filled, Labels(labels=("cat", "x" * 201)))
+    with pytest.raises(InvalidTemplate):
+        classify_stored(filled, Labels(labels=("cat", "dog"), templates=("a photo",)))
+    with pytest.raises(LabelSetNotFound):
+        classify_stored(filled, Labels(label_set="nowhere"))
+    wrong: list[dict[str, Any]] = [{}, {"label_set": "a", "labels": ("b",)}, {"label_set": "a", "templates": ("{}",)}]
+    for values in wrong:
+        with pytest.raises(ValueError, match="label_set"):
+            Labels(**values)
+
+
+def test_a_label_may_hold_braces_and_stands_twice_only_with_a_warning(filled: Library) -> None:
+    answer = classify_stored(filled, Labels(labels=("{0}", "{}", "cat", "cat")), top=None)
+    assert len(answer.results[0].predictions) == 4
+    assert sum(one.probability for one in answer.results[0].predictions) == pytest.approx(1.0)
+    assert answer.warnings == ["the label 'cat' stands 2 times; its places are told apart by position"]

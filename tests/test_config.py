@@ -1,0 +1,122 @@
+"""Settings: flags over environment over file, unknown names refused with the nearest known one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clipsearch.config import FOREIGN_NAMES, PREFIX, Settings, read_settings
+from clipsearch.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "clipsearch.toml").write_text('collection = "file"\nport = 1111\nmodel = "demo"\n')
+    monkeypatch.setenv("CLIPSEARCH_COLLECTION", "environment")
+    monkeypatch.setenv("CLIPSEARCH_PORT", "2222")
+    settings = read_settings(collection="flag", port=None)
+    assert (settings.collection, settings.port, settings.model) == ("flag", 2222, "demo")
+
+
+def test_without_anything_set_the_defaults_hold(tmp_path: Path) -> None:
+    settings = read_settings()
+    assert settings == Settings()
+    assert settings.embedded
+    assert settings.url == f"sqlite:///{settings.data_dir / 'clipsearch.db'}"
+    assert settings.host == "127.0.0.1"
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read_settings().port = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("CLIPSEARCH_COLECTION", "did you mean CLIPSEARCH_COLLECTION"),
+        ("CLIPSEARCH_XYZZY", "known are CLIPSEARCH_"),
+        ("clipsearch_prot", "did you mean CLIPSEARCH_PORT"),
+    ],
+)
+def test_an_unknown_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, words: str) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(ConfigError, match=f"{name} is not a setting of clipsearch; {words}"):
+        read_settings()
+
+
+def test_an_unknown_name_in_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clipsearch.toml").write_text("prot = 8000\n")
+    with pytest.raises(ConfigError, match="prot is not a setting of clipsearch; did you mean port"):
+        read_settings()
+
+
+def test_names_that_are_the_tests_own_are_let_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("")
+    for name in FOREIGN_NAMES - {"CLIPSEARCH_CONFIG"}:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("CLIPSEARCH_CONFIG", str(tmp_path / "mine.toml"))
+    read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "70000"),
+        ("port", "http"),
+        ("dtype", "int8"),
+        ("batch_size", "0"),
+        ("lease_seconds", "0"),
+        ("lease_seconds", "nan"),
+        ("collection", ""),
+        ("log_level", "loud"),
+        ("max_pixels", "-1"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(PREFIX + name.upper(), value)
+    with pytest.raises(ConfigError, match=rf"the setting {name} \(CLIPSEARCH_{name.upper()}\): .*not '{value}'"):
+        read_settings()
+
+
+@pytest.mark.parametrize("content", [b"port = = 1", b"\xff\xfe", b"[port]\nx = 1"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "clipsearch.toml").write_bytes(content)
+    with pytest.raises(ConfigError):
+        read_settings()
+
+
+def test_a_file_that_was_named_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLIPSEARCH_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(ConfigError, match=r"none.toml \(CLIPSEARCH_CONFIG\) is not there"):
+        read_settings()
+    (tmp_path / "mine.toml").write_text("port = 9\n")
+    monkeypatch.setenv("CLIPSEARCH_CONFIG", str(tmp_path / "mine.toml"))
+    assert read_settings().port == 9
+
+
+def test_paths_become_absolute_and_the_home_is_meant_by_its_sign(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("CLIPSEARCH_ROOTS", "~/Pictures:here")
+    settings = read_settings(data_dir=Path("data"))
+    assert settings.roots == (Path("/home/somebody/Pictures"), tmp_path / "here")
+    assert settings.data_dir == tmp_path / "data"
+
+
+def test_a_servers_url_is_no_embedded_library() -> None:
+    settings = read_settings(database_url="postgresql://user@host/name")
+    assert not settings.embedded
+    assert settings.url == "postgresql://user@host/name"
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

@@ -1,0 +1,129 @@
+"""True numbers of CLIP ViT-B/32 by OpenAI: what is imported is searched and classified as CLIP itself would."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from image_fixtures import reference_folder
+from library_fixtures import sqlite_url
+
+from clipsearch.answers import Prediction
+from clipsearch.classifying import classify_stored
+from clipsearch.config import Settings
+from clipsearch.database.models import find_model
+from clipsearch.importing import import_embeddings, import_label_set
+from clipsearch.inspecting import examine
+from clipsearch.library import Library
+from clipsearch.queries import Labels, Query, Term
+from clipsearch.searching import search
+
+pytestmark = pytest.mark.golden
+
+MODEL = "ViT-B-32/openai"
+SETS = ("coco80", "oid500", "o365", "lvis1203")
+TOLERANCE = 1e-3
+
+
+@pytest.fixture(scope="module")
+def true_clip() -> Path:
+    return reference_folder("real_clip")
+
+
+@pytest.fixture(scope="module")
+def expected(true_clip: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((true_clip / "clip_vitb32_expected.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def imported(true_clip: Path, migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """The images and all label sets, imported as the command line does it."""
+    folder = tmp_path_factory.mktemp("golden")
+    sqlite_url(folder, migrated_file)
+    library = Library.open(Settings(data_dir=folder, model=MODEL))
+    report = import_embeddings(
+        library,
+        true_clip / "clip_vitb32_image_embeddings_fp16.npy",
+        true_clip / "clip_vitb32_image_names.json",
+        model=MODEL,
+        logit_scale=100,
+        logit_bias=0,
+    )
+    assert (report.imported, report.failed, report.model) == (7, [], MODEL)
+    for name in SETS:
+        embeddings, names = (true_clip / f"clip_vitb32_text_{name}_{what}" for what in ("fp16.npy", "labels.json"))
+        imported = import_label_set(library, name, embeddings, names, model=MODEL, templates=("a {}",))
+        repeated = {"oid500": ["Bench", "Mouse"]}.get(name, [])
+        assert len(imported.warnings) == len(repeated)
+        assert all(label in warning for label, warning in zip(repeated, imported.warnings, strict=True))
+    return library
+
+
+def top_five(library: Library, name: str) -> dict[str, list[Prediction]]:
+    answer = classify_stored(library, Labels(label_set=name), top=8)
+    assert (answer.templates, answer.label_set, answer.model) == (["a {}"], name, MODEL)
+    return {one.uri: one.predictions for one in answer.results}
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("place", range(7))
+def test_the_five_most_probable_labels_and_their_probabilities_are_those_of_clip(
+    imported: Library, expected: dict[str, Any], name: str, place: int
+) -> None:
+    image = expected["images"][place]
+    wanted, found = expected["topk"][name][image], top_five(imported, name)[image]
+    last = wanted[-1][1]
+    # As a set; labels whose scores are within a thousandth of the last may take its place.
+    labels, theirs = Counter(one.label for one in found[:5]), Counter(label for label, *_ in wanted)
+    differing = (labels - theirs) + (theirs - labels)
+    scores = {one.label: one.score for one in found}
+    assert all(abs(scores[label] - last) <= TOLERANCE for label in differing), (wanted, found[:5])
+    assert [one.score for one in found[:5]] == pytest.approx([score for _, score, _ in wanted], abs=TOLERANCE)
+    assert [one.probability for one in found[:5]] == pytest.approx([share for *_, share in wanted], abs=TOLERANCE)
+    assert all(one.logit == pytest.approx(100 * one.score, abs=1e-6) for one in found)
+
+
+def test_the_probabilities_of_every_set_add_up_to_one(imported: Library) -> None:
+    for name in SETS:
+        for one in classify_stored(imported, Labels(label_set=name), top=None).results:
+            assert sum(prediction.probability for prediction in one.predictions) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_repeated_names_are_two_labels_told_apart_by_position(imported: Library, true_clip: Path) -> None:
+    names = json.loads((true_clip / "clip_vitb32_text_oid500_labels.json").read_text())
+    places = [place for place, name in enumerate(names) if name == "Bench"]
+    found = [one for one in top_five(imported, "oid500")["208_495"] if one.label == "Bench"]
+    assert [one.position for one in found] == places
+    assert found[0].probability == pytest.approx(found[1].probability)
+
+
+def test_a_search_with_a_labels_embedding_finds_the_images_that_clip_finds(
+    imported: Library, expected: dict[str, Any], true_clip: Path
+) -> None:
+    names = json.loads((true_clip / "clip_vitb32_text_oid500_labels.json").read_text())
+    rows = np.load(true_clip / "clip_vitb32_text_oid500_fp16.npy").astype(np.float64)
+    assert len(expected["text_to_image"]) >= 6
+    for label, wanted in expected["text_to_image"].items():
+        term = Term(vector=tuple(rows[names.index(label)].tolist()))
+        hits = search(imported, Query(terms=(term,), k=len(wanted))).hits
+        assert [hit.image.uri for hit in hits] == [image for image, _ in wanted]
+        assert [hit.score for hit in hits] == pytest.approx([score for _, score in wanted], abs=TOLERANCE)
+
+
+def test_the_scale_is_kept_with_the_model_and_no_model_is_loaded(imported: Library) -> None:
+    with imported.database.read() as connection:
+        row = find_model(connection, MODEL)
+    assert row is not None
+    assert (row.model.logit_scale, row.model.logit_bias, row.model.scoring) == (100.0, 0.0, "softmax")
+    assert imported.loaded_encoder(MODEL) is None
+
+
+def test_the_doctor_has_nothing_against_imported_embeddings(imported: Library) -> None:
+    report = examine(imported)
+    assert report.healthy
+    assert {one.severity for one in report.findings} <= {"info"}
