@@ -262,7 +262,8 @@ def test_an_index_that_outgrew_its_kind_stays_right_and_says_that_a_rebuild_is_d
 def test_readers_never_see_a_wrong_id_while_generations_are_swapped() -> None:
     """Row i belongs to direction i mod 40, and an id's direction never changes: a wrong id shows at once."""
     directions = unit(40)
-    seconds, mistakes, searches = 3.0, [], [0]
+    seconds, searches = 3.0, [0]
+    mistakes: list[object] = []
 
     class Holder:
         index = build_index(32, np.arange(2000), directions[np.arange(2000) % 40])
