@@ -100,6 +100,7 @@ class IndexingReport(Answer):
     model: str
     run_id: int | None
     dry_run: bool
+    cancelled: bool = Field(default=False, description="whether the run was stopped: files may be in no group then")
     added: list[str]
     changed: list[str]
     moved: list[str] = Field(description="the new uris of files that were renamed or moved")

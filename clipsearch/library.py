@@ -15,7 +15,7 @@ from clipsearch.database.heartbeat import held_lease
 from clipsearch.database.leases import Lease
 from clipsearch.database.migrating import check_schema, current_revision, newest_revision, upgrade
 from clipsearch.database.models import ModelRow
-from clipsearch.errors import AlreadyExists, InvalidInput
+from clipsearch.errors import AlreadyExists, CollectionNotFound, InvalidInput
 from clipsearch.indexes import Indexes, IndexView
 
 if TYPE_CHECKING:
@@ -96,12 +96,21 @@ class Library:
         with self.database.read() as connection:
             return model_rows.find_model(connection, collection.model_name)
 
+    def model_name(self, name: str | None = None) -> str:
+        """The one spelling of a model's name, else of the settings'. Raises ModelNotFound for one that is no name."""
+        from clipsearch.encoder.names import parse_model_name
+
+        return parse_model_name(name or self.settings.model).name
+
     # Collections ------------------------------------------------------------------------------------------
 
     def collection(self, name: str | None = None) -> CollectionRow:
         """The collection of this name, or the one that the settings name. Raises CollectionNotFound."""
+        name = name or self.settings.collection
+        if not _storable(name):
+            raise CollectionNotFound("there is no collection of such a name: it holds characters that are no text")
         with self.database.read() as connection:
-            return collection_rows.get_collection(connection, name or self.settings.collection)
+            return collection_rows.get_collection(connection, name)
 
     def ensure_collection(self, name: str | None = None, model: str | None = None) -> tuple[CollectionRow, bool]:
         """The collection of this name, made with ``model`` (else the settings') if need be; and whether it was."""
@@ -117,10 +126,8 @@ class Library:
 
     def create_collection(self, name: str, model: str | None = None) -> CollectionRow:
         """Raises AlreadyExists; ModelNotFound for a model that no one has heard of."""
-        from clipsearch.encoder.names import parse_model_name
-
         _check_name(name)
-        model_name = parse_model_name(model or self.settings.model).name
+        model_name = self.model_name(model)
         with self.database.write() as connection:
             return collection_rows.create_collection(connection, name, model_name)
 
@@ -129,6 +136,12 @@ class Library:
         _check_name(new_name)
         with self.database.write() as connection:
             return collection_rows.rename_collection(connection, name, new_name)
+
+    def discard_if_empty(self, collection: CollectionRow) -> None:
+        """Take back a collection that nothing was ever put into; for one who holds its lease."""
+        with self.database.write() as connection:
+            if collection_rows.collection_by_id(connection, collection.id).revision == 0:
+                collection_rows.delete_collection(connection, collection.name)
 
     def delete_collection(self, name: str) -> None:
         """Delete a collection with all that belongs to it; the image files stay. Raises CollectionNotFound."""
@@ -160,5 +173,14 @@ class Library:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > 200 or any(character in name for character in "/\\\x00\n\r\t"):
-        raise InvalidInput("a collection's name is 1 to 200 characters, without slashes and line breaks")
+    if (
+        not name.strip()
+        or len(name) > 200
+        or any(character in name for character in "/\\\n\r\t")
+        or not _storable(name)
+    ):
+        raise InvalidInput("a collection's name is 1 to 200 characters of text, without slashes and line breaks")
+
+
+def _storable(name: str) -> bool:
+    return "\x00" not in name and not any("\ud800" <= character <= "\udfff" for character in name)

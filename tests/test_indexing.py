@@ -15,7 +15,7 @@ from worker_processes import Workers
 
 from clipsearch import browsing
 from clipsearch.errors import EmptySource, InvalidVector, ModelNotFound, SourceNotFound
-from clipsearch.indexing import Progress, index_source, queue_run
+from clipsearch.indexing import Progress, index_source, planning, queue_run
 from clipsearch.inspecting import list_collections, show_collection
 from clipsearch.library import Library
 from clipsearch.queries import Query, Term
@@ -326,7 +326,7 @@ def test_a_file_that_cannot_be_read_stays_in_the_search(
     assert groups(report) == groups(planned) == {"failed": ["0000.png"], "unchanged": ["0001.png"]}
     assert (report.failed[0].code, "Permission denied" in report.failed[0].reason) == ("unreadable_file", True)
     assert len(searched(any_library)) == 2
-    assert groups(index(any_library, photos, retry_failed=True)).keys() == {"unchanged"}
+    assert groups(index(any_library, photos)).keys() == {"unchanged"}, "what was not the file's fault is tried again"
 
 
 def test_a_picture_without_a_usable_embedding_fails_alone(
@@ -444,6 +444,7 @@ def test_a_run_can_be_cancelled_between_batches(any_library: Library, photos: Pa
     report = index_source(any_library, photos, run_id=number)
     assert browsing.show_run(any_library, number).state == "cancelled"
     assert 0 < len(report.added) < 40
+    assert report.cancelled
     assert len(searched(any_library)) == len(report.added)
 
 
@@ -538,3 +539,114 @@ def test_odd_files_give_embeddings_or_named_failures(library: Library) -> None:
     # Pillow reads no TIFF whose colours lie in planes of their own with pages of other kinds behind them.
     assert set(failed) <= {"multipage_rgb.tif"}
     assert len(report.added) >= 7
+
+
+# What a walk does not see ----------------------------------------------------------------------------------
+
+
+def test_what_was_indexed_under_its_own_name_is_not_removed_by_a_walk_that_passes_it_by(
+    any_library: Library, photos: Path
+) -> None:
+    draw_many(photos, 2)
+    hidden, odd = photos / ".private", photos / "picture.xyz"
+    draw_many(hidden, 1)
+    odd.write_bytes((photos / "0001.png").read_bytes())
+    index(any_library, hidden)
+    index(any_library, odd)
+    assert index(any_library, photos).removed == []
+    assert len(searched(any_library)) == 3
+    shutil.rmtree(hidden)
+    odd.unlink()
+    assert len(index(any_library, photos).removed) == 2
+
+
+def test_what_another_run_brought_a_moment_ago_is_not_removed(
+    any_library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = draw_many(photos, 2)
+    late = photos / "late.png"
+    real = planning.find_images
+    calls = []
+
+    def slow(source: Path, **options: Any) -> Any:
+        calls.append(source)
+        found = list(real(source, **options))
+        if len(calls) == 2:  # the walk itself, after the look whether the source is there
+            shutil.copy(paths[0], late)
+        return iter(found)
+
+    index(any_library, photos)
+    monkeypatch.setattr(planning, "find_images", slow)
+    assert index(any_library, photos).removed == []
+    monkeypatch.undo()
+    assert groups(index(any_library, photos))["added"] == ["late.png"]
+
+
+def test_a_folder_beyond_a_link_and_back_is_the_one_that_the_system_means(any_library: Library, tmp_path: Path) -> None:
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "near").mkdir()
+    draw(tmp_path / "far" / "right.png", 1)
+    draw(tmp_path / "near" / "wrong.png", 2)
+    (tmp_path / "near" / "link").symlink_to(tmp_path / "far" / "deep")
+    report = index(any_library, tmp_path / "near" / "link" / "..")
+    assert groups(report) == {"added": ["right.png"]}
+
+
+def test_a_folder_whose_name_is_not_unicode_is_indexed(any_library: Library, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe"))
+    draw_many(folder, 2)
+    assert len(index(any_library, folder).added) == 2
+    assert len(index(any_library, folder).unchanged) == 2
+
+
+def test_a_failure_of_a_content_that_is_not_there_any_more_is_forgotten(any_library: Library, photos: Path) -> None:
+    [path] = draw_many(photos, 1)
+    index(any_library, photos)
+    good, stamp = path.read_bytes(), path.stat().st_mtime_ns
+    path.write_bytes(b"no picture")
+    os.utime(path, ns=(1, 1))
+    index(any_library, photos)
+    assert len(browsing.list_failures(any_library)) == 1
+    path.write_bytes(good)
+    os.utime(path, ns=(stamp, stamp))
+    index(any_library, photos)
+    index(any_library, photos)
+    assert browsing.list_failures(any_library) == []
+
+
+def test_a_dry_run_names_the_folders_that_cannot_be_looked_into(
+    any_library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_many(photos, 1)
+    real = planning.find_images
+
+    def blind(source: Path, on_error: Any = None, **options: Any) -> Any:
+        if on_error is not None:
+            on_error(str(photos / "closed"), "Permission denied")
+        return real(source, on_error=on_error, **options)
+
+    monkeypatch.setattr(planning, "find_images", blind)
+    assert groups(index(any_library, photos, dry_run=True)) == groups(index(any_library, photos))
+
+
+def test_content_that_is_forgotten_in_the_middle_of_a_run_is_decoded_after_all(
+    any_library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_many(photos, 3)
+    monkeypatch.setattr("clipsearch.indexing.run.content_known", lambda *_: True)
+    report = index(any_library, photos)
+    assert groups(report) == {"added": ["0000.png", "0001.png", "0002.png"]}
+
+
+def test_a_snapshot_that_cannot_be_made_costs_a_finished_run_nothing(
+    any_library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_many(photos, 2)
+
+    def damaged(*_arguments: object) -> None:
+        raise InvalidVector("an embedding is damaged")
+
+    monkeypatch.setattr(any_library, "keep_snapshot", damaged)
+    report = index(any_library, photos)
+    assert len(report.added) == 2
+    assert browsing.show_run(any_library, report.run_id or 0).state == "done"

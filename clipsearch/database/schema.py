@@ -215,7 +215,7 @@ run = Table(
     sqlite_autoincrement=True,
 )
 
-# Folders that held images when they were indexed: by them an empty mount point is told from an emptied folder.
+# Folders and files that were indexed, and how many images each held then.
 source = Table(
     "source",
     metadata,

@@ -6,6 +6,7 @@ the next one goes on from there.
 
 from __future__ import annotations
 
-from clipsearch.indexing.run import IndexingOptions, Progress, index_source, queue_run
+from clipsearch.indexing.options import IndexingOptions
+from clipsearch.indexing.run import Progress, index_source, queue_run
 
 __all__ = ["IndexingOptions", "Progress", "index_source", "queue_run"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from clipsearch.answers import FailedFile
@@ -19,7 +19,7 @@ from clipsearch.database.runs import NewFailure
 from clipsearch.errors import InvalidVector, ModelMismatch
 from clipsearch.images import FoundFile, uri_of
 from clipsearch.indexing.groups import Groups
-from clipsearch.indexing.planning import Plan, Scan, by_hash
+from clipsearch.indexing.planning import Plan, Scan, by_hash, unseen_failures
 from clipsearch.indexing.reading import Failed, Familiar, Prepared, Reading, Same
 from clipsearch.library import Library
 
@@ -73,10 +73,10 @@ class Committer:
         """Whether the batch should be committed now."""
         return len(self._prepared) >= batch_size or len(self._light) >= COMMIT_ROWS
 
-    def unresolved(self) -> Iterator[FoundFile]:
+    def take_unresolved(self) -> list[FoundFile]:
         """Files whose content another file of the run was to bring; they have to be read again."""
-        while self._unresolved:
-            yield self._unresolved.pop(0)
+        files, self._unresolved = self._unresolved, []
+        return files
 
     def begin(self, total: int) -> None:
         """Note how many files there are. Raises Cancelled, LeaseLost."""
@@ -110,7 +110,7 @@ class Committer:
     def finish(self, scan: Scan) -> None:
         """Mark what is gone, and keep what the source holds and which folders could not be looked into."""
         gone = [file for file in self._plan.vanished.values() if file.id not in self._moved_from]
-        failures = [NewFailure(uri_of(path), "unreadable_folder", why) for path, why in scan.unseen.items()]
+        failures = unseen_failures(scan)
         batch = Groups(removed=sorted(file.uri for file in gone))
         batch.failed += [FailedFile(uri=one.uri, code=one.code, reason=one.reason) for one in failures]
         with self._library.database.write() as connection:
@@ -141,8 +141,9 @@ class Committer:
         lost = [known.id for uri in damaged if (known := self._known.get(uri)) and not known.gone]
         if images or taken or moves or same or lost:
             revision = self._advance(connection)
-            model = self._model()
-            image_rows.save_images(connection, self._collection_id, revision, model, [*images, *taken])
+            if images or taken:
+                model = self._model()
+                image_rows.save_images(connection, self._collection_id, revision, model, [*images, *taken])
             image_rows.move_images(connection, revision, [(known.id, *_place(file)) for known, file in moves])
             image_rows.touch_images(
                 connection, revision, [(one.known.id, one.file.size, one.file.mtime_ns) for one in same]
@@ -216,8 +217,10 @@ class Committer:
 
 
 def _encode(prepared: Sequence[Prepared], encoder: Encoder | None) -> tuple[list[NewImage], list[NewFailure]]:
-    if not prepared or encoder is None:
+    if not prepared:
         return [], []
+    if encoder is None:
+        raise ModelMismatch("pictures wait for a model that was never loaded")
     try:
         encoded = encoder.encode_prepared([one.pixels for one in prepared])
     except InvalidVector as error:

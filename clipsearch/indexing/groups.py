@@ -31,7 +31,15 @@ class Groups:
         self.encoded += other.encoded
 
     def report(
-        self, collection: str, source: str, model: str, *, run_id: int | None, revision: int, seconds: float
+        self,
+        collection: str,
+        source: str,
+        model: str,
+        *,
+        run_id: int | None,
+        revision: int,
+        seconds: float,
+        cancelled: bool = False,
     ) -> IndexingReport:
         """The report of a run, or of a preview, which has no ``run_id``."""
         return IndexingReport(
@@ -40,6 +48,7 @@ class Groups:
             model=model,
             run_id=run_id,
             dry_run=run_id is None,
+            cancelled=cancelled,
             added=self.added,
             changed=self.changed,
             moved=self.moved,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import urllib.parse
 from collections import defaultdict
@@ -11,9 +12,12 @@ from pathlib import Path
 
 from clipsearch.answers import FailedFile
 from clipsearch.database.images import KnownFile
-from clipsearch.database.runs import FailureRow
-from clipsearch.errors import EmptySource, SourceNotFound
-from clipsearch.images import FoundFile, find_images, uri_of
+from clipsearch.database.runs import FailureRow, NewFailure
+from clipsearch.errors import EmptySource, InvalidInput, SourceNotFound
+from clipsearch.images import FoundFile, find_images, path_of, uri_of
+
+# Failures that only another content or another installation can mend; the rest is tried again in every run.
+CONTENT_FAILURES = frozenset({"unreadable_image", "unsupported_format", "too_many_pixels"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,12 @@ class Plan:
     vanished: dict[str, KnownFile] = field(default_factory=dict)
     failed_before: frozenset[str] = frozenset()
     outdated_failures: list[str] = field(default_factory=list)
+
+
+def check_source(source: Path, *, allow_empty: bool) -> None:
+    """Raises SourceNotFound for a source that is not there, unless ``allow_empty`` takes it at its word."""
+    if not allow_empty:
+        find_images(source)
 
 
 def scan_source(source: Path, *, allow_empty: bool) -> Scan:
@@ -73,20 +83,25 @@ def make_plan(
     for file in scan.files:
         before = known.get(file.uri)
         failure = failures.get(file.uri)
-        if failure is not None and not retry_failed and _same(file, failure.size, failure.mtime_ns):
+        if failure is not None and not retry_failed and _stands(failure, file):
             plan.still_failed.append(FailedFile(uri=file.uri, code=failure.code, reason=failure.reason))
         elif before is None or before.gone or not before.embedded or not _same(file, before.size, before.mtime_ns):
             plan.to_read.append(file)
         else:
             plan.unchanged.append(file.uri)
+            if failure is not None:  # of another content, which is not there any more
+                plan.outdated_failures.append(file.uri)
     found = {file.uri for file in scan.files}
     hidden = tuple(prefix for folder in scan.unseen for prefix in uri_prefixes(Path(folder)))
     plan.vanished = {
-        uri: file for uri, file in known.items() if not file.gone and uri not in found and not _lies_under(uri, hidden)
+        uri: file
+        for uri, file in known.items()
+        if not file.gone and uri not in found and not _lies_under(uri, hidden) and _is_gone(file)
     }
     here = uri_prefixes(scan.source)
-    plan.outdated_failures = [uri for uri in failures if uri not in found and _lies_under(uri, here)
-                              and not _lies_under(uri, hidden)]  # fmt: skip
+    plan.outdated_failures += [
+        uri for uri in failures if uri not in found and _lies_under(uri, here) and not _lies_under(uri, hidden)
+    ]
     if plan.vanished and not scan.files and not allow_empty:
         raise EmptySource(
             f"{scan.source} held {len(plan.vanished)} images and holds none now; if they are really gone, say so "
@@ -103,6 +118,33 @@ def by_hash(files: Iterable[KnownFile]) -> defaultdict[str, list[KnownFile]]:
         if file.content_hash is not None and file.embedded:
             found[file.content_hash].append(file)
     return found
+
+
+def unseen_failures(scan: Scan) -> list[NewFailure]:
+    """The folders and files of a source that could not be looked at, as failures."""
+    return [
+        NewFailure(uri_of(path), "unreadable_folder" if os.path.isdir(path) else "unreadable_file", reason)
+        for path, reason in scan.unseen.items()
+    ]
+
+
+def _is_gone(known: KnownFile) -> bool:
+    """Whether the file is really not there: a walk passes by what was indexed under its own name (a hidden folder,
+    a link, a file of an unusual suffix), and imported embeddings never had a file."""
+    if known.content_hash is None:
+        return False
+    try:
+        os.lstat(path_of(known.uri))
+    except OSError as error:
+        return error.errno in {errno.ENOENT, errno.ENOTDIR}
+    except (InvalidInput, ValueError):
+        return False
+    return False
+
+
+def _stands(failure: FailureRow, file: FoundFile) -> bool:
+    """Whether a file that failed would fail again: its bytes are the same, and it was they that failed."""
+    return failure.code in CONTENT_FAILURES and _same(file, failure.size, failure.mtime_ns)
 
 
 def _same(file: FoundFile, size: int | None, mtime_ns: int | None) -> bool:

@@ -12,15 +12,14 @@ from clipsearch.database.collections import find_collection
 from clipsearch.errors import UnreadableImage
 from clipsearch.images import content_hash, path_of, read_file, uri_of
 from clipsearch.indexing.groups import Groups
-from clipsearch.indexing.planning import by_hash, make_plan, scan_source, uri_prefixes
+from clipsearch.indexing.options import IndexingOptions
+from clipsearch.indexing.planning import by_hash, make_plan, scan_source, unseen_failures, uri_prefixes
 from clipsearch.library import Library
 
 
-def preview(
-    library: Library, source: Path, collection: str | None, retry_failed: bool, allow_empty: bool
-) -> IndexingReport:
+def preview(library: Library, source: Path, collection: str | None, options: IndexingOptions) -> IndexingReport:
     """The report that a run would give, with ``run_id`` None; only decoding can tell which files will fail."""
-    scan = scan_source(source, allow_empty=allow_empty)
+    scan = scan_source(source, allow_empty=options.allow_empty)
     name = collection or library.settings.collection
     with library.database.read() as connection:
         row = find_collection(connection, name)
@@ -28,7 +27,7 @@ def preview(
         number = row.id if row else 0
         known = image_rows.known_files(connection, number, model.id if model else None, uri_prefixes(source))
         failures = {one.uri: one for one in run_rows.list_failures(connection, number)}
-    plan = make_plan(scan, known, failures, retry_failed=retry_failed, allow_empty=allow_empty)
+    plan = make_plan(scan, known, failures, retry_failed=options.retry_failed, allow_empty=options.allow_empty)
     groups = Groups(unchanged=list(plan.unchanged), failed=list(plan.still_failed))
     vanished = by_hash(plan.vanished.values())
     removed = set(plan.vanished)
@@ -48,5 +47,7 @@ def preview(
         else:
             groups.added.append(file.uri)
     groups.removed = sorted(removed)
-    model_name, revision = (row.model_name, row.revision) if row else (library.settings.model, 0)
+    groups.failed += [FailedFile(uri=one.uri, code=one.code, reason=one.reason) for one in unseen_failures(scan)]
+    new_model = library.model_name(options.model)
+    model_name, revision = (row.model_name, row.revision) if row else (new_model, 0)
     return groups.report(name, uri_of(source), model_name, run_id=None, revision=revision, seconds=0.0)

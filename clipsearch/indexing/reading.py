@@ -98,13 +98,17 @@ class Reader:
 
     def read(self, file: FoundFile) -> Reading:
         """Read, hash, and decode where the content is new to the library and to this run."""
-        return self._read(file, claim=True)
+        return self._read(file, lambda digest: self._is_known(digest) or not self._claim(digest))
 
     def read_again(self, file: FoundFile) -> Reading:
-        """The same for a file whose content another one of this run was to bring, but did not."""
-        return self._read(file, claim=False)
+        """The same for a file whose content another one of this run was to bring."""
+        return self._read(file, self._is_known)
 
-    def _read(self, file: FoundFile, *, claim: bool) -> Reading:
+    def read_anyway(self, file: FoundFile) -> Reading:
+        """The same, decoding in any case: what was known of the content went away meanwhile."""
+        return self._read(file, lambda _digest: False)
+
+    def _read(self, file: FoundFile, is_familiar: Callable[[str], bool]) -> Reading:
         try:
             data = read_file(path_of(file.uri))
         except UnreadableImage as error:
@@ -113,7 +117,7 @@ class Reader:
         before = self._known.get(file.uri)
         if before and before.embedded and not before.gone and before.content_hash == digest:
             return Same(file, before)
-        if self._is_known(digest) or (claim and not self._claim(digest)):
+        if is_familiar(digest):
             return Familiar(file, digest)
         return self._decode(file, digest, data)
 
@@ -149,14 +153,14 @@ class Reader:
 
 
 def ahead(
-    executor: Executor, function: Callable[[Item], Outcome], items: Iterable[Item], window: int
+    executor: Executor, function: Callable[[Item], Outcome], items: Iterable[Item], window: Callable[[], int]
 ) -> Iterator[Outcome]:
-    """What ``function`` makes of each item, in order, worked out up to ``window`` items ahead."""
+    """What ``function`` makes of each item, in order, worked out up to ``window()`` items ahead."""
     waiting: deque[Future[Outcome]] = deque()
     try:
         for item in items:
             waiting.append(executor.submit(function, item))
-            if len(waiting) >= window:
+            while len(waiting) >= window():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +20,11 @@ from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import content_known
 from clipsearch.database.images import KnownFile
 from clipsearch.database.leases import Lease
-from clipsearch.errors import ClipSearchError, ModelNotFound, ModelUnavailable
-from clipsearch.images import uri_of
+from clipsearch.errors import ClipSearchError, ModelMismatch, ModelNotFound, ModelUnavailable
+from clipsearch.images import absolute, uri_of
 from clipsearch.indexing.committing import Cancelled, Committer
-from clipsearch.indexing.planning import Plan, Scan, make_plan, scan_source, uri_prefixes
+from clipsearch.indexing.options import IndexingOptions
+from clipsearch.indexing.planning import Plan, Scan, check_source, make_plan, scan_source, uri_prefixes
 from clipsearch.indexing.previewing import preview
 from clipsearch.indexing.reading import Reader, Reading, ahead
 from clipsearch.library import Library
@@ -32,22 +34,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Enough that the model never waits for a slow file, little enough that decoded pictures stay well under 200 MB.
+# Enough that the model never waits for a slow file, and bounded, for large batches of large pictures.
 WINDOW_BATCHES = 2
+WINDOW_BYTES = 1_000_000_000
 USUAL_BATCH = 32
-
-
-@dataclass(frozen=True)
-class IndexingOptions:
-    """How to index.
-
-    ``allow_empty`` takes an empty or vanished source at its word; ``model`` counts only for a new collection.
-    """
-
-    dry_run: bool = False
-    retry_failed: bool = False
-    allow_empty: bool = False
-    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,41 +69,51 @@ def index_source(
     committed before an error stays.
     """
     options = options or IndexingOptions()
-    source = Path(os.path.abspath(source.expanduser()))
+    source = Path(absolute(source.expanduser()))
     started = time.monotonic()
     if options.dry_run:
-        report = preview(library, source, collection, options.retry_failed, options.allow_empty)
+        report = preview(library, source, collection, options)
         return report.model_copy(update={"seconds": _since(started)})
     on_progress(Progress("looking for images", 0, None))
-    # Before anything is written: a folder that is not there must leave no collection behind.
-    scan = _scan(library, source, options, run_id)
+    if run_id is None:
+        # Before anything is written: a folder that is not there must leave no collection behind.
+        check_source(source, allow_empty=options.allow_empty)
     row, is_new = library.ensure_collection(collection, options.model)
     run_id = run_id if run_id is not None else queue_run(library, row, source)
     try:
-        with library.lease(row, f"indexing {source}") as lease:
+        with library.lease(row, f"indexing {uri_of(source)}") as lease, _taken_back(library, row, is_new):
             _mark_started(library, run_id, lease)
+            # Under the lease: what another run brought a moment ago must not look gone.
+            scan = scan_source(source, allow_empty=options.allow_empty)
+            row = library.collection(row.name)
             run = _Run(library, row, scan, options, run_id, lease, on_progress)
             state = run.execute()
-            if run.changed:
-                library.keep_snapshot(row)
-            report = run.report(run_id, _since(started))
             _mark_finished(library, run_id, state, None)
-            return report
+            if run.changed:
+                _keep_snapshot(library, row)
+            return run.report(run_id, state, _since(started))
     except BaseException as error:
         _mark_finished(library, run_id, _state_after(error), _words(error))
-        if is_new and isinstance(error, ModelUnavailable | ModelNotFound):
-            # The next try may name another model; an empty collection must not hold on to this one.
-            library.delete_collection(row.name)
         raise
 
 
-def _scan(library: Library, source: Path, options: IndexingOptions, run_id: int | None) -> Scan:
+@contextmanager
+def _taken_back(library: Library, collection: CollectionRow, is_new: bool) -> Iterator[None]:
+    """Take a collection back that was made for a run which could not get its model: the next try may name another,
+    and an empty collection must not hold on to this one."""
     try:
-        return scan_source(source, allow_empty=options.allow_empty)
-    except ClipSearchError as error:
-        if run_id is not None:
-            _mark_finished(library, run_id, "failed", error.message)
+        yield
+    except (ModelUnavailable, ModelNotFound, ModelMismatch):
+        if is_new:
+            library.discard_if_empty(collection)
         raise
+
+
+def _keep_snapshot(library: Library, collection: CollectionRow) -> None:
+    try:
+        library.keep_snapshot(collection)
+    except ClipSearchError as error:  # everything is committed, and an index comes back from rows
+        log.warning("the index of %s could not be brought up to date: %s", collection.name, error)
 
 
 def queue_run(library: Library, collection: CollectionRow, source: Path) -> int:
@@ -163,13 +163,14 @@ class _Run:
             return "cancelled"
         return "done"
 
-    def report(self, run_id: int, seconds: float) -> IndexingReport:
+    def report(self, run_id: int, state: str, seconds: float) -> IndexingReport:
         """Every file in exactly one group."""
         return self._committer.groups.report(
             self._collection.name,
             uri_of(self._scan.source),
             self._collection.model_name,
             run_id=run_id,
+            cancelled=state == "cancelled",
             revision=self._committer.revision,
             seconds=seconds,
         )
@@ -191,18 +192,28 @@ class _Run:
         settings, committer = self._library.settings, self._committer
         reader = Reader(self._known, self._content_known, self._get_encoder, settings.max_pixels)
         threads = settings.decode_threads or os.cpu_count() or 1
-        window = WINDOW_BATCHES * (settings.batch_size or USUAL_BATCH)
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as executor:
-            for reading in ahead(executor, reader.read, self._plan.to_read, window):
+            for reading in ahead(executor, reader.read, self._plan.to_read, self._window):
                 self._take(reading)
             self._flush()
-            for file in committer.unresolved():
-                self._take(reader.read_again(file))
-            self._flush()
+            for read in (reader.read_again, reader.read_anyway):
+                for reading in ahead(executor, read, committer.take_unresolved(), self._window):
+                    self._take(reading)
+                self._flush()
+
+    @property
+    def _batch_size(self) -> int:
+        return self._encoder.batch_size if self._encoder else USUAL_BATCH
+
+    def _window(self) -> int:
+        """How many files may wait decoded: two batches, or what fits in WINDOW_BYTES, but a batch at least."""
+        size = self._encoder.model.image_size if self._encoder else None
+        fitting = WINDOW_BYTES // (12 * size * size) if size else WINDOW_BATCHES * self._batch_size
+        return max(self._batch_size, min(WINDOW_BATCHES * self._batch_size, fitting))
 
     def _take(self, reading: Reading) -> None:
         self._committer.take(reading)
-        if self._committer.full(self._encoder.batch_size if self._encoder else USUAL_BATCH):
+        if self._committer.full(self._batch_size):
             self._flush()
 
     def _flush(self) -> None:
