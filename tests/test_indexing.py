@@ -15,6 +15,7 @@ from worker_processes import Workers
 
 from clipsearch import browsing
 from clipsearch.errors import EmptySource, InvalidVector, ModelNotFound, SourceNotFound
+from clipsearch.images import find_images
 from clipsearch.indexing import Progress, index_source, planning, queue_run
 from clipsearch.inspecting import list_collections, show_collection
 from clipsearch.library import Library
@@ -565,7 +566,7 @@ def test_what_another_run_brought_a_moment_ago_is_not_removed(
 ) -> None:
     paths = draw_many(photos, 2)
     late = photos / "late.png"
-    real = planning.find_images
+    real = find_images
     calls = []
 
     def slow(source: Path, **options: Any) -> Any:
@@ -618,7 +619,7 @@ def test_a_dry_run_names_the_folders_that_cannot_be_looked_into(
     any_library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw_many(photos, 1)
-    real = planning.find_images
+    real = find_images
 
     def blind(source: Path, on_error: Any = None, **options: Any) -> Any:
         if on_error is not None:
