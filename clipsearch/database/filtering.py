@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from clipsearch.database.images import IMAGE_COLUMNS, ImageRow
 from clipsearch.database.schema import image as table
+from clipsearch.errors import InvalidFilter
 from clipsearch.queries import Filters
 
 
@@ -65,7 +66,10 @@ def _conditions(collection_id: int, filters: Filters) -> list[ColumnElement[bool
 
 
 def _utc(moment: dt.datetime) -> dt.datetime:
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
+    try:
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise InvalidFilter(f"the date {moment} lies outside the calendar") from error
 
 
 def _format(name: str) -> str:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -136,7 +137,7 @@ def draw_for_exam(scene: Scene) -> Any:
 
 def _seen(encoder: EncoderLike, scenes: Sequence[Scene], workers: int) -> Vectors:
     if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             return _in_batches(encoder.encode_images, pool.map(draw_for_exam, scenes, chunksize=25))
     return _in_batches(encoder.encode_images, map(draw_for_exam, scenes))
 

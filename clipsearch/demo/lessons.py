@@ -6,6 +6,7 @@ import random
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +49,9 @@ def draw_lessons(folder: Path, count: int, seed: int, side: int, *, workers: int
         aside = path.with_suffix(".part.npy")
         pictures = np.lib.format.open_memmap(aside, "w+", np.uint8, (count, side, side, 3))
         chunks = [scenes[start : start + _CHUNK] for start in range(0, count, _CHUNK)]
-        with ProcessPoolExecutor(workers) as pool:
-            for index, drawn in enumerate(pool.map(partial(draw_squares, side=side), chunks)):
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            draw = partial(draw_squares, side=side)
+            for index, drawn in enumerate(pool.map(draw, chunks) if workers > 1 else map(draw, chunks)):
                 pictures[index * _CHUNK : index * _CHUNK + len(drawn)] = drawn
         pictures.flush()
         del pictures

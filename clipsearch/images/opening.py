@@ -50,6 +50,10 @@ FORMATS: Final = tuple(_PLUGINS)
 """The allow list, in Pillow's names (MPO is opened as JPEG); without one, a file could start Ghostscript."""
 
 # What is not there when it is needed makes Pillow import all of its decoders.
+MOST_FILLER: Final = 1_024
+MOST_PLAIN_BYTES: Final = 4_000_000
+MOST_BYTES_READ_TWICE: Final = 1_000_000
+
 for _plugin in sorted({*_PLUGINS.values(), "Mpo"}):
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 hush_libraries()
@@ -96,6 +100,7 @@ def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS, reduced_to: in
             kind = sniff(prefix)
             if kind == "TIFF" and extras.is_camera_raw(stream):
                 kind = "RAW"
+            _refuse_slow(stream, kind, prefix)
             return _open(stream, kind, max_pixels, reduced_to)
         except ClipSearchError:
             raise
@@ -115,6 +120,21 @@ def _open(stream: BinaryIO, kind: str | None, max_pixels: int, reduced_to: int |
         if image.width * image.height > max_pixels:
             raise reasons.too_many_pixels(image.width, image.height, max_pixels)
         return _decode(image, image.format or "", None, reduced_to)
+
+
+def _refuse_slow(stream: BinaryIO, kind: str | None, prefix: bytes) -> None:
+    """Refuse what Pillow reads byte by byte in Python: a few megabytes of it would keep a processor for a minute."""
+    stream.seek(0)
+    head = stream.read(64 * MOST_FILLER)
+    if kind == "JPEG":
+        filler = head.find(b"\xff" * MOST_FILLER)
+        if filler >= 0 and b"\xff\xda" not in head[:filler]:
+            raise UnreadableImage("the JPEG header is full of filler bytes")
+    elif kind == "PPM":
+        if any(len(line) > MOST_FILLER for line in head.split(b"\n") if line[:5].find(b"#") >= 0):
+            raise UnreadableImage("the PPM header holds a comment that does not end")
+        if prefix[:2] in {b"P1", b"P2", b"P3"} and stream.seek(0, io.SEEK_END) > MOST_PLAIN_BYTES:
+            raise UnreadableImage("a PPM in digits may have 4 MB at most; save it as a binary one (P4, P5, P6)")
 
 
 def _decode(
@@ -168,6 +188,8 @@ def _own_words(stream: BinaryIO, kind: str | None) -> str:
     if name not in (*FORMATS, "HEIF"):
         return ""
     try:
+        if stream.seek(0, io.SEEK_END) > MOST_BYTES_READ_TWICE:
+            return ""
         stream.seek(0)
         PILImage.OPEN[name][0](stream, "")
     except Exception as error:  # noqa: BLE001 - any words will do
