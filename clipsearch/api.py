@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ class OpenLibrary:
         sources = [
             PictureSource(f"picture {position}", one)
             if isinstance(one, bytes)
-            else PictureSource(str(one), Path(one).expanduser())
+            else PictureSource(str(one), Path(os.path.expanduser(one)))
             for position, one in enumerate(several, start=1)
         ]
         return classify_pictures(self.library, sources, choice, collection=collection, top=top)
@@ -136,5 +137,5 @@ def open_library(data_dir: str | Path | None = None, **settings: Any) -> OpenLib
     ``settings`` are those of ``clipsearch.config.Settings`` (model, device, collection, …); what is not given
     comes from the environment and the settings file. Raises ConfigError, SchemaMismatch.
     """
-    folder = Path(data_dir).expanduser() if data_dir is not None else None
+    folder = Path(os.path.expanduser(data_dir)) if data_dir is not None else None
     return OpenLibrary(Library.open(read_settings(data_dir=folder, **settings)))

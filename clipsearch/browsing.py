@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from clipsearch.answers import FailureInfo, ImageInfo, RunInfo
@@ -15,7 +16,7 @@ from clipsearch.database.images import ImageRow
 from clipsearch.database.leases import renew_lease
 from clipsearch.database.runs import RunRow
 from clipsearch.errors import ImageNotFound, InvalidInput, NotAllowed
-from clipsearch.images import content_hash, make_thumbnail, path_of, read_file, uri_of
+from clipsearch.images import content_hash, make_thumbnail, path_of, presence, read_file, uri_of
 from clipsearch.library import Library
 from clipsearch.queries import Filters
 
@@ -91,7 +92,10 @@ def local_path(info: ImageInfo) -> Path:
         path = Path(path_of(info.uri))
     except InvalidInput as error:
         raise ImageNotFound(f"image {info.id} has no file: its embedding was imported") from error
-    if not path.is_file():
+    there = presence(path)
+    if there == "unknown":
+        raise ImageNotFound(f"whether the file of image {info.id} is there cannot be told: {info.uri}")
+    if there == "gone":
         raise ImageNotFound(f"the file of image {info.id} is not there any more: {info.uri}")
     return path
 
@@ -103,7 +107,22 @@ def find_image(connection: Connection, collection_id: int, image: int | str) -> 
     try:
         return image_rows.get_image(connection, collection_id, uri=image)
     except ImageNotFound:
-        return image_rows.get_image(connection, collection_id, uri=uri_of(Path(image).expanduser()))
+        return image_rows.get_image(connection, collection_id, uri=uri_of(os.path.expanduser(image)))
+
+
+def outermost(paths: Iterable[Path]) -> list[Path]:
+    """Each path once, and none that lies under another: no file may be looked at twice."""
+    whole = dict.fromkeys(paths)
+    return [path for path in whole if whole.keys().isdisjoint(path.parents)]
+
+
+def known_sources(library: Library, *, collection: str | None = None) -> tuple[list[Path], list[Path]]:
+    """What was indexed into the collection before: the outermost sources that are there, and all that are not."""
+    row = library.collection(collection)
+    with library.database.read() as connection:
+        sources = [Path(path_of(uri)) for uri in run_rows.list_sources(connection, row.id)]
+    there = [source for source in sources if os.path.exists(source)]
+    return outermost(there), [source for source in sources if source not in set(there)]
 
 
 def list_failures(library: Library, *, collection: str | None = None) -> list[FailureInfo]:
@@ -143,6 +162,12 @@ def interrupt_run(library: Library, run_id: int) -> None:
     """Say of a run that was asked to stop because its process ends that it was interrupted."""
     with library.database.write() as connection:
         run_rows.finish_run(connection, run_id, "interrupted", "the server was stopped; index the source again")
+
+
+def fail_run(library: Library, run_id: int, reason: str) -> None:
+    """Say of a run that it ended before it began."""
+    with library.database.write() as connection:
+        run_rows.finish_run(connection, run_id, "failed", reason)
 
 
 def run_info(row: RunRow) -> RunInfo:

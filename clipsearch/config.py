@@ -31,9 +31,28 @@ FOREIGN_NAMES = frozenset(
 )  # fmt: skip
 
 
+def absolute(path: str | os.PathLike[str]) -> str:
+    """The absolute path that the system would follow; links are kept, but for those before a ``..``.
+
+    A link that the user chose stays the name under which things are kept. ``link/..`` however is the folder above
+    the link's target, not the one that holds the link, so that what stands up to the last ``..`` is resolved.
+    """
+    parts = Path(path).parts
+    if ".." not in parts:
+        return os.path.abspath(path)
+    behind = len(parts) - parts[::-1].index("..")
+    try:
+        above = os.path.realpath(Path(*parts[:behind]))
+    except ValueError:  # NUL and lone surrogates: no file can have such a name
+        return os.path.abspath(path)
+    return os.path.abspath(os.path.join(above, *parts[behind:]))
+
+
 def _absolute(path: Path) -> Path:
-    # Not resolved: a link that the user chose stays the name under which things are kept.
-    return Path(os.path.abspath(path.expanduser()))
+    try:
+        return Path(absolute(path.expanduser()))
+    except RuntimeError as error:  # ~nobody/photos
+        raise ValueError("there is no such user") from error
 
 
 def _split_paths(value: Any) -> Any:

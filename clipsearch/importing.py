@@ -19,8 +19,17 @@ from clipsearch.database.images import NewImage
 from clipsearch.database.leases import renew_lease
 from clipsearch.database.models import ModelRow
 from clipsearch.errors import InvalidInput, InvalidLabelSet, InvalidVector, ModelMismatch, NotFound
+from clipsearch.label_files import MAX_STORED_LABELS
 from clipsearch.library import Library
 from clipsearch.model import Model
+from clipsearch.prompts import (
+    MAX_LABEL,
+    PLAIN_TEMPLATE,
+    check_set_name,
+    check_template,
+    clean_text,
+    repeated_labels,
+)
 
 ROWS = 5_000
 LEAST_NORM = 1e-6
@@ -87,19 +96,20 @@ def import_label_set(
     model: str,
     logit_scale: float | None = None,
     logit_bias: float | None = None,
-    templates: tuple[str, ...] = ("{}",),
+    templates: tuple[str, ...] = (PLAIN_TEMPLATE,),
     replace: bool = False,
 ) -> ImportReport:
     """Store a label set with the embeddings [n, d] that belong to its names, so that it needs no encoder.
 
-    Names that repeat are kept apart by their position, with a warning. Raises InvalidInput, InvalidVector,
-    AlreadyExists, ModelMismatch.
+    Names that repeat are kept apart by their position, with a warning. Raises InvalidInput, InvalidLabelSet,
+    InvalidTemplate, InvalidVector, AlreadyExists, ModelMismatch.
     """
     started = time.monotonic()
+    name = check_set_name(name)
+    templates = tuple(check_template(template) for template in templates) or (PLAIN_TEMPLATE,)
     rows, labels = read_vectors(embeddings), read_names(names)
     _check_counts(rows, labels, embeddings, names)
-    if len(labels) < 2:
-        raise InvalidLabelSet("a label set needs at least two labels")
+    labels = _checked_labels(labels, names)
     described = _model(library, model, rows.shape[1], logit_scale, logit_bias)
     vectors, _, faulty = _to_unit(rows)
     if faulty.any():
@@ -111,15 +121,13 @@ def import_label_set(
             connection, name, [(label, [label]) for label in labels], templates, replace=replace
         )
         label_rows.save_label_embeddings(connection, label_set, kept.id, vectors)
-    repeated = [f"the label {label!r} stands {count} times; its places are told apart by position"
-                for label, count in Counter(labels).items() if count > 1]  # fmt: skip
     return ImportReport(
         collection=None,
         label_set=name,
         model=described.name,
         imported=len(labels),
         failed=[],
-        warnings=repeated,
+        warnings=repeated_labels(labels),
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -156,6 +164,13 @@ def read_names(path: Path) -> list[str]:
 def _check_counts(rows: NDArray[np.floating], names: list[str], embeddings: Path, source: Path) -> None:
     if len(rows) != len(names):
         raise InvalidInput(f"{embeddings} holds {len(rows)} rows, but {source} {len(names)} names")
+
+
+def _checked_labels(labels: list[str], source: Path) -> list[str]:
+    if not 2 <= len(labels) <= MAX_STORED_LABELS:
+        raise InvalidLabelSet(f"{source} names {len(labels)} labels; a label set has at least two labels and at most "
+                              f"{MAX_STORED_LABELS}")  # fmt: skip
+    return [clean_text(label, what=f"the label {label[:20]!r} of {source}", limit=MAX_LABEL) for label in labels]
 
 
 def _model(library: Library, name: str, dimension: int, logit_scale: float | None, logit_bias: float | None) -> Model:

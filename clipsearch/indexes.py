@@ -58,12 +58,24 @@ class IndexView:
 
 
 class _Held:
-    """The index of one collection in this process."""
+    """The index of one collection in this process.
+
+    ``lock`` guards the view and the count of rows that ever changed in it; ``saving`` guards the file, and how far
+    that count had come when it was written. Who takes both takes ``saving`` first. No search waits for a file that
+    another thread writes.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.view: IndexView | None = None
-        self.unsaved_rows = 0
+        self.changed_rows = 0
+        self.saving = threading.Lock()
+        self.saved_rows = 0
+
+    @property
+    def unsaved_rows(self) -> int:
+        """Rows that would have to be read again, were the process to end now."""
+        return self.changed_rows - self.saved_rows
 
 
 class Indexes:
@@ -93,10 +105,11 @@ class Indexes:
             return replace(view, collection_revision=row.revision) if view else None
         try:
             view = held.view = self._caught_up(collection, held)
+            changed = held.changed_rows
         finally:
             held.lock.release()
-        if view and held.unsaved_rows >= max(SNAPSHOT_ROWS, int(SNAPSHOT_SHARE * len(view.index))):
-            self._save(collection, held, view)
+        if view and changed - held.saved_rows >= max(SNAPSHOT_ROWS, int(SNAPSHOT_SHARE * len(view.index))):
+            self._save(collection, held, view, changed, wait=False)
         return view
 
     def keep_snapshot(self, collection: CollectionRow) -> bool:
@@ -106,13 +119,13 @@ class Indexes:
         is given its approximate index.
         """
         held = self._held(collection)
-        view = self.view(collection)
-        if view and rebuild_due(view.index):
-            with held.lock:
-                newest = held.view or view
-                view = held.view = replace(newest, index=rebuilt(newest.index))
-                held.unsaved_rows = len(view.index)
-        return bool(view and held.unsaved_rows and self._save(collection, held, view))
+        self.view(collection)
+        with held.lock:
+            view, changed = held.view, held.changed_rows  # no view: it was thrown away a moment ago, and stays so
+            if view and rebuild_due(view.index):
+                view = held.view = replace(view, index=rebuilt(view.index))
+                changed = held.changed_rows = changed + len(view.index)
+        return bool(view and self._save(collection, held, view, changed, wait=True))
 
     def forget(self, collection: CollectionRow) -> None:
         """Drop the index of a collection that is no more."""
@@ -120,7 +133,19 @@ class Indexes:
             self._held_by_id.pop(collection.id, None)
         shutil.rmtree(self._folder_of(collection), ignore_errors=True)
 
-    def _save(self, collection: CollectionRow, held: _Held, view: IndexView) -> bool:
+    def _save(self, collection: CollectionRow, held: _Held, view: IndexView, changed: int, *, wait: bool) -> bool:
+        """Write a view that stood at ``changed``, unless it is on disk, or a later one is; true when written."""
+        if not held.saving.acquire(blocking=wait):
+            return False  # another thread is at it
+        try:
+            if changed <= held.saved_rows or not self._written(collection, view):
+                return False
+            held.saved_rows = changed
+            return True
+        finally:
+            held.saving.release()
+
+    def _written(self, collection: CollectionRow, view: IndexView) -> bool:
         stand = Stand(
             collection=str(collection.id),
             model=_mark(view.model),
@@ -129,20 +154,18 @@ class Indexes:
             token=view.token,
         )
         try:
-            if save_snapshot(self._folder_of(collection), view.index, stand) is None:
-                return False
+            return save_snapshot(self._folder_of(collection), view.index, stand) is not None
         except (StorageFull, OSError) as error:  # a cache: what it holds is in the database
             log.warning("the index of %s could not be written to disk: %s", collection.name, error)
             return False
-        held.unsaved_rows = 0
-        return True
 
     def rebuild(self, collection: CollectionRow) -> None:
         """Throw the index away, in memory and on disk, and build it from rows."""
         held = self._held(collection)
-        with held.lock:
+        with held.saving, held.lock:
             shutil.rmtree(self._folder_of(collection), ignore_errors=True)
             held.view = None
+            held.saved_rows = held.changed_rows  # who still holds a view of before will not write it
         self.keep_snapshot(collection)
 
     def _held(self, collection: CollectionRow) -> _Held:
@@ -161,12 +184,12 @@ class Indexes:
             if view is None:
                 # Kept as they rest: a million rows in float32 would take twice the memory of the index itself.
                 index = _built(model, [(block.added, block.vectors.astype(np.float16)) for block in blocks])
-                held.unsaved_rows = len(index)
+                held.changed_rows += len(index)
             else:
                 index = view.index
                 for block in blocks:
                     index = index.with_changes((block.added, block.vectors), block.removed)
-                    held.unsaved_rows += len(block.added) + len(block.removed)
+                    held.changed_rows += len(block.added) + len(block.removed)
         return IndexView(index, model, row.revision, token, row.revision)
 
     def _loaded(self, collection: CollectionRow) -> IndexView | None:

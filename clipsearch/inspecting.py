@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import shlex
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,11 @@ from clipsearch.database.checking import check_file, damaged_embeddings, images_
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import vectors_of
 from clipsearch.database.filtering import list_images
+from clipsearch.database.images import ImageRow
+from clipsearch.database.leases import renew_lease
 from clipsearch.database.migrating import current_revision
 from clipsearch.errors import InvalidInput, UnreadableImage
-from clipsearch.images import content_hash, path_of, read_file
+from clipsearch.images import Presence, content_hash, path_of, presence
 from clipsearch.library import Library
 from clipsearch.queries import Filters
 
@@ -82,7 +85,8 @@ def status(library: Library) -> StatusReport:
 
 def examine(library: Library, *, repair: bool = False) -> DoctorReport:
     """Look for what is wrong. Nothing is changed unless ``repair`` asks for it, and then only what comes back:
-    indexes are rebuilt, and images whose file or embedding is lost are marked gone, to be indexed again.
+    indexes are rebuilt, and images whose file or embedding is lost are marked gone, to be indexed again. A source
+    of which no file is there is left as it is: an unplugged disk looks the same.
     """
     findings = list(_database_findings(library))
     checked = {"collections": 0, "images": 0, "files_hashed": 0}
@@ -148,37 +152,68 @@ def _database_findings(library: Library) -> Iterator[Finding]:
 
 
 def _file_findings(library: Library, row: CollectionRow, checked: dict[str, int], *, repair: bool) -> Iterator[Finding]:
-    missing: list[image_rows.ImageRow] = []
-    present: list[image_rows.ImageRow] = []
+    files: dict[Presence, list[ImageRow]] = {"there": [], "gone": [], "unknown": []}
     for image in _every_image(library, row):
         checked["images"] += 1
         path = _path(image.uri)
-        if path is None:
-            continue
-        (present if path.is_file() else missing).append(image)
+        if path is not None and image.content_hash is not None:  # an imported embedding may bear any name
+            files[presence(path)].append(image)
+    missing = {image.id: image for image in files["gone"]}
+    for source, images in _lost_sources(library, row, files).items():
+        for image in images:
+            del missing[image.id]
+        yield _finding("missing_files", "warning",
+                       f"all {len(images)} files of {row.name!r} under {source} are missing, as when a disk is not "
+                       "there, and so they are left as they are; if they are really gone: "
+                       f"clipsearch index {shlex.quote(source)} --allow-empty -c {shlex.quote(row.name)}",
+                       [one.uri for one in images])  # fmt: skip
     if missing:
         if repair:
-            _mark_gone(library, row, [one.id for one in missing])
+            _mark_gone(library, row, list(missing.values()), lost_files=True)
         yield _finding("missing_files", "warning", f"{len(missing)} files of {row.name!r} are not there any more",
-                       [one.uri for one in missing], repaired=repair)  # fmt: skip
+                       [one.uri for one in missing.values()], repaired=repair)  # fmt: skip
+    if files["unknown"]:
+        yield _finding("unseen_files", "warning",
+                       f"of {len(files['unknown'])} files of {row.name!r} it cannot be told whether they are there; "
+                       "see whether their folders may be entered", [one.uri for one in files["unknown"]])  # fmt: skip
+    yield from _changed_findings(row, files["there"], checked)
+
+
+def _lost_sources(
+    library: Library, row: CollectionRow, files: Mapping[Presence, Sequence[ImageRow]]
+) -> dict[str, list[ImageRow]]:
+    """The sources that were indexed and of whose files none is there, with these; a file counts once."""
+    with library.database.read() as connection:
+        sources = {path_of(uri) for uri in run_rows.list_sources(connection, row.id)}
+    alive = {
+        source for kind in ("there", "unknown") for one in files[kind] for source in _above(path_of(one.uri), sources)
+    }
+    lost: dict[str, list[ImageRow]] = {}
+    for image in files["gone"]:
+        without = [source for source in _above(path_of(image.uri), sources) if source not in alive]
+        if without:
+            lost.setdefault(without[-1], []).append(image)
+    return lost
+
+
+def _above(path: str, sources: Set[str]) -> list[str]:
+    """Which of the sources a file lies under, or is; the inmost first."""
+    return [str(one) for one in (Path(path), *Path(path).parents) if str(one) in sources]
+
+
+def _changed_findings(row: CollectionRow, present: Sequence[ImageRow], checked: dict[str, int]) -> Iterator[Finding]:
     sample = random.Random(0).sample(present, min(SAMPLE, len(present)))  # noqa: S311  (no secret hangs on it)
-    differing = []
-    for image in sample:
-        checked["files_hashed"] += 1
-        if _differs(image):
-            differing.append(image.uri)
+    checked["files_hashed"] += len(sample)
+    differing = [image.uri for image in sample if _differs(image)]
     if differing:
         yield _finding("changed_files", "warning",
                        f"{len(differing)} of {len(sample)} sampled files of {row.name!r} differ from what was indexed; "
                        "index their folder again", differing)  # fmt: skip
 
 
-def _differs(image: image_rows.ImageRow) -> bool:
-    path = _path(image.uri)
-    if path is None or image.content_hash is None:
-        return False
+def _differs(image: ImageRow) -> bool:
     try:
-        return content_hash(read_file(path)) != image.content_hash
+        return content_hash(Path(path_of(image.uri))) != image.content_hash
     except UnreadableImage:
         return True
 
@@ -188,13 +223,14 @@ def _embedding_findings(library: Library, row: CollectionRow, *, repair: bool) -
         model = model_rows.find_model(connection, row.model_name)
         lacking = images_without_embedding(connection, row.id, model.id if model else None)
         damaged = damaged_embeddings(connection, row.id, model.id, model.model.dimension) if model else []
+        rows = image_rows.image_rows(connection, [number for number, _ in lacking + damaged])
     for code, what, images in (
         ("images_without_embedding", "have no embedding", lacking),
         ("damaged_embeddings", "have a damaged embedding", damaged),
     ):
         if images:
             if repair:
-                _mark_gone(library, row, [number for number, _ in images], forget=True)
+                _mark_gone(library, row, [rows[number] for number, _ in images if number in rows], forget=True)
             yield _finding(code, "error", f"{len(images)} images of {row.name!r} {what}; index them again",
                            [uri for _, uri in images], repaired=repair)  # fmt: skip
 
@@ -223,7 +259,7 @@ def _index_findings(library: Library, row: CollectionRow, *, repair: bool) -> It
                        [str(number) for number in (apart.tolist() or wrong)], repaired=repair)  # fmt: skip
 
 
-def _every_image(library: Library, row: CollectionRow) -> Iterator[image_rows.ImageRow]:
+def _every_image(library: Library, row: CollectionRow) -> Iterator[ImageRow]:
     after = 0
     while True:
         with library.database.read() as connection:
@@ -234,10 +270,20 @@ def _every_image(library: Library, row: CollectionRow) -> Iterator[image_rows.Im
         after = page[-1].id
 
 
-def _mark_gone(library: Library, row: CollectionRow, ids: list[int], *, forget: bool = False) -> None:
-    with library.lease(row, "repairing"), library.database.write() as connection:
-        revision = collection_rows.advance(connection, row.id)
-        image_rows.mark_gone(connection, revision, ids, forget=forget)
+def _mark_gone(
+    library: Library, row: CollectionRow, images: Sequence[ImageRow], *, forget: bool = False, lost_files: bool = False
+) -> None:
+    """Take these images out, but for those that were indexed again or came back since they were looked at."""
+    with library.lease(row, "repairing") as lease:
+        still = [one for one in images if not lost_files or presence(path_of(one.uri)) == "gone"]
+        with library.database.write() as connection:
+            renew_lease(connection, lease, library.settings.lease_seconds)
+            rows = image_rows.image_rows(connection, [one.id for one in still])
+            ids = [one.id for one in still if one.id in rows
+                   and (rows[one.id].uri, rows[one.id].revision) == (one.uri, one.revision)]  # fmt: skip
+            if ids:
+                revision = collection_rows.advance(connection, row.id)
+                image_rows.mark_gone(connection, revision, ids, forget=forget)
 
 
 def _path(uri: str) -> Path | None:

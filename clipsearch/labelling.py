@@ -1,16 +1,15 @@
-"""Make, show and delete label sets; knows what makes a set worth a warning."""
+"""Make, show and delete label sets; knows what is said of one."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 from clipsearch.answers import LabelInfo, LabelSetInfo
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database.label_sets import LabelSetRow
-from clipsearch.errors import InvalidLabelSet
 from clipsearch.label_files import LabelSetDraft
 from clipsearch.library import Library
-from clipsearch.prompts import DEFAULT_TEMPLATES
+from clipsearch.prompts import DEFAULT_TEMPLATES, check_set_name, repeated_labels
+
+check_name = check_set_name  # the command line asks for it here
 
 
 def save_label_set(library: Library, name: str, draft: LabelSetDraft, *, replace: bool = False) -> LabelSetInfo:
@@ -18,7 +17,7 @@ def save_label_set(library: Library, name: str, draft: LabelSetDraft, *, replace
 
     Raises AlreadyExists, InvalidLabelSet.
     """
-    name = check_name(name)
+    name = check_set_name(name)
     with library.database.write() as connection:
         row = label_rows.save_label_set(
             connection, name, draft.labels, draft.templates or DEFAULT_TEMPLATES, replace=replace
@@ -45,28 +44,15 @@ def delete_label_set(library: Library, name: str) -> None:
         label_rows.delete_label_set(connection, name)
 
 
-def check_name(name: str) -> str:
-    """The name, trimmed. Raises InvalidLabelSet for one that could not stand in a path."""
-    name = name.strip()
-    if not name or len(name) > 200 or any(character in name for character in "/\\\x00\n\r\t"):
-        raise InvalidLabelSet("a label set's name is 1 to 200 characters, without slashes and line breaks")
-    return name
-
-
 def describe(row: LabelSetRow) -> LabelSetInfo:
     """What is said of a set on every door."""
-    counts = Counter(label.name for label in row.labels)
     return LabelSetInfo(
         name=row.name,
         version=row.version,
         mode="single",
         templates=list(row.templates),
         labels=[LabelInfo(name=label.name, prompts=list(label.prompts)) for label in row.labels],
-        warnings=[
-            f"the label {name!r} stands {count} times; its places are told apart by position"
-            for name, count in counts.items()
-            if count > 1
-        ],
+        warnings=repeated_labels(label.name for label in row.labels),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

@@ -1,11 +1,12 @@
-"""Labels and templates to prompts; knows that the place of a label in a template is written {}."""
+"""Labels and templates to prompts; knows that the place of a label in a template is written {}, and what is refused."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from clipsearch.errors import EmptyText, InvalidInput, InvalidTemplate, TextTooLong
+from clipsearch.errors import EmptyText, InvalidInput, InvalidLabelSet, InvalidTemplate, TextTooLong
 
 PLACE = "{}"
 PLAIN_TEMPLATE = PLACE
@@ -36,6 +37,24 @@ def check_template(template: str) -> str:
     if cleaned.count(PLACE) != 1:
         raise InvalidTemplate(f"the template {template!r} must hold {PLACE} once, where the label goes")
     return cleaned
+
+
+def check_set_name(name: str) -> str:
+    """A label set's name, trimmed. Raises InvalidLabelSet for one that could not stand in a path."""
+    name = name.strip()
+    unfit = any(letter in "/\\\x00\n\r\t" or "\ud800" <= letter <= "\udfff" for letter in name)
+    if not name or len(name) > MAX_LABEL or unfit:
+        raise InvalidLabelSet("a label set's name is 1 to 200 characters, without slashes and line breaks")
+    return name
+
+
+def repeated_labels(names: Iterable[str]) -> list[str]:
+    """A warning for every label that stands more than once."""
+    return [
+        f"the label {name!r} stands {count} times; its places are told apart by position"
+        for name, count in Counter(names).items()
+        if count > 1
+    ]
 
 
 def fill(template: str, text: str) -> str:

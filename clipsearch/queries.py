@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MAX_K = 1_000
 MAX_DEPTH = 10_000
 MAX_TERMS = 16
 MAX_DIMENSION = 65_536
 MAX_LABELS = 1_000
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NUMBER = re.compile(r"\s*[-+]?[0-9]+(\.[0-9]*)?\s*")
 
 
 def _no_nul(text: str) -> str:
@@ -48,15 +51,23 @@ class Filters(Strict):
         default=None, description="image formats, e.g. JPEG, PNG"
     )
 
-    @model_validator(mode="before")
+    @field_validator("taken_from", "taken_to", mode="before")
     @classmethod
-    def _whole_days(cls, values: Any) -> Any:
+    def _no_number(cls, when: Any) -> Any:
+        if isinstance(when, str) and _NUMBER.fullmatch(when):
+            # 20240531 would be taken for seconds, and so for a day in 1970.
+            raise ValueError("must be a date like 2024-05-31 or a time like 2024-05-31T18:30:00, not a number")
+        return when
+
+    @field_validator("taken_to", mode="before")
+    @classmethod
+    def _whole_day(cls, last: Any) -> Any:
         # "to 2024-05-31" means until the end of that day.
-        if isinstance(values, dict):
-            last = values.get("taken_to")
-            if isinstance(last, str) and len(last) == 10:
-                values = {**values, "taken_to": f"{last}T23:59:59.999999"}
-        return values
+        if isinstance(last, str) and _DATE.fullmatch(last):
+            return f"{last}T23:59:59.999999"
+        if isinstance(last, dt.date) and not isinstance(last, dt.datetime):
+            return dt.datetime.combine(last, dt.time.max)
+        return last
 
     @property
     def empty(self) -> bool:

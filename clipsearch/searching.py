@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,42 +158,47 @@ def _given_vector(values: Sequence[float], dimension: int) -> NDArray[np.float32
 def _hits(
     library: Library, view: IndexView, direction: _Direction, query: Query, among: NDArray[np.int64] | None
 ) -> list[Hit]:
-    wanted = query.offset + query.k
-    found: list[_Found] = []
-    for image, score in _ranked(library, view, direction, query, among):
-        if query.min_score is not None and score < query.min_score:
-            break
-        leader = _leader(view, found, image) if query.collapse_duplicates else None
-        if leader is not None:
-            leader.duplicates.append(image.id)
-        elif len(found) == wanted:
-            break
-        else:
-            found.append(_Found(image, score))
+    found = _gather(library, view, direction, query, among)
     return [
         Hit(rank=rank, score=one.score, image=one.image.info(), duplicates=one.duplicates)
         for rank, one in enumerate(found, start=1)
     ][query.offset :]
 
 
-def _ranked(
+def _gather(
     library: Library, view: IndexView, direction: _Direction, query: Query, among: NDArray[np.int64] | None
-) -> Iterator[tuple[ImageRow, float]]:
-    """Images from the best on, fetched in growing slices: most queries need the first one only."""
+) -> list[_Found]:
+    """What was wanted, from the best on. The search goes deeper only when the first neighbours do not suffice."""
     excluded = np.array(direction.excluded, dtype=np.int64)
-    seen, depth = 0, query.offset + query.k + 1
-    while seen < len(view.index):
-        found = view.index.search(direction.vector, depth, among=among, excluding=excluded, exact=query.exact)[0]
-        fresh = list(found)[seen:]
-        if not fresh:
-            return
+    depth, exact = query.offset + query.k + 1, query.exact
+    rows: dict[int, ImageRow] = {}
+    while True:
+        neighbours = view.index.search(direction.vector, depth, among=among, excluding=excluded, exact=exact)[0]
         with library.database.read() as connection:
             # The index may stand a moment behind: what left the collection since is not an answer.
-            rows = image_rows(connection, [number for number, _ in fresh])
-        for number, score in fresh:
-            if number in rows:
-                yield rows[number], score
-        seen, depth = len(found), depth * 4
+            rows |= image_rows(connection, [number for number, _ in neighbours if number not in rows])
+        found, enough = _leaders(view, [(rows[number], score) for number, score in neighbours if number in rows], query)
+        if enough or len(neighbours) < depth:
+            return found
+        # From the start again, and exactly: what cells give is no beginning of a deeper search.
+        depth, exact = depth * 4, True
+
+
+def _leaders(view: IndexView, ranked: Sequence[tuple[ImageRow, float]], query: Query) -> tuple[list[_Found], bool]:
+    """The hits among these images, best first, and whether no later image could change them."""
+    wanted = query.offset + query.k
+    found: list[_Found] = []
+    for image, score in ranked:
+        if query.min_score is not None and score < query.min_score:
+            return found, True
+        leader = _leader(view, found, image) if query.collapse_duplicates else None
+        if leader is not None:
+            leader.duplicates.append(image.id)
+        elif len(found) == wanted:
+            return found, True
+        else:
+            found.append(_Found(image, score))
+    return found, False
 
 
 def _leader(view: IndexView, found: Sequence[_Found], image: ImageRow) -> _Found | None:

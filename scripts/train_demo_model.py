@@ -184,8 +184,7 @@ def train(recipe: Recipe, lessons: Lessons, device: str, folder: Path, done: int
     """Train one family and save it after every epoch; with `done` epochs behind it, go on from the folder."""
     pupil = Pupil(recipe, lessons, device, folder if done else None)
     rng = np.random.default_rng(recipe.seed)
-    count = len(lessons.pictures)
-    steps = count // recipe.batch * recipe.epochs
+    steps = (count := len(lessons.pictures)) // recipe.batch * recipe.epochs
     optimizer, schedule = _optimizer(pupil.parameters(), recipe, steps, steps * done // recipe.epochs)
     started = time.monotonic()
     for epoch in range(done, recipe.epochs):
@@ -207,8 +206,7 @@ def train(recipe: Recipe, lessons: Lessons, device: str, folder: Path, done: int
             losses.append(loss.item())
             if len(losses) % 50 == 0:
                 print(f"  step {len(losses)}: loss {np.mean(losses[-50:]):.4f}", flush=True)
-        scale, seconds = pupil.model.logit_scale.exp().item(), time.monotonic() - started
-        print(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}, scale {scale:.1f}, {seconds:.0f} s", flush=True)
+        print(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}, {time.monotonic() - started:.0f} s", flush=True)
         save(pupil, recipe, folder)
 
 
@@ -257,7 +255,7 @@ def save(pupil: Pupil, recipe: Recipe, folder: Path) -> None:
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", choices=sorted(RECIPES), default="softmax")
-    parser.add_argument("--out", type=Path, help="folder of the model (default: where it ships from)")
+    parser.add_argument("--out", type=Path, help="folder of the model")
     parser.add_argument("--pictures", type=int, help="how many pictures to train on")
     parser.add_argument("--epochs", type=int, help="how many times to look at each")
     parser.add_argument("--done", type=int, default=0, help="go on after so many epochs of an interrupted training")
@@ -272,12 +270,14 @@ def main(given: Sequence[str] | None = None) -> None:
     """Train, measure, write the card."""
     chosen = _arguments(given)
     recipe = RECIPES[chosen.family]
-    pictures, epochs = (400, 1) if chosen.quick else (recipe.pictures, recipe.epochs)
+    pictures, epochs, workers = (400, 1, 1) if chosen.quick else (recipe.pictures, recipe.epochs, 2)
     recipe = replace(recipe, pictures=chosen.pictures or pictures, epochs=chosen.epochs or epochs)
     folder = chosen.out or FOLDERS[chosen.family]
     if not chosen.measure:
         started = time.monotonic()
-        lessons = draw_lessons(chosen.scratch, recipe.pictures, recipe.seed, recipe.image_size + MARGIN)
+        lessons = draw_lessons(
+            chosen.scratch, recipe.pictures, recipe.seed, recipe.image_size + MARGIN, workers=workers
+        )
         print(f"{recipe.pictures} pictures drawn in {time.monotonic() - started:.0f} s", flush=True)
         train(recipe, lessons, chosen.device, folder, chosen.done)
         (folder / "vocabulary.txt").write_text("\n".join(vocabulary(lessons)) + "\n")
@@ -289,8 +289,8 @@ def main(given: Sequence[str] | None = None) -> None:
             "torch": torch.__version__,
         }
         model_card.write(folder, chosen.family, facts=facts)
-    reader, exam = Reader(folder, chosen.device), set_exam(**({"singles": 60, "queries": 12} if chosen.quick else {}))
-    figures = measure(reader, exam, workers=2)
+    reader, exam = Reader(folder, chosen.device), set_exam(**({"singles": 30, "queries": 4} if chosen.quick else {}))
+    figures = measure(reader, exam, workers=workers)
     model_card.write(folder, chosen.family, figures=figures)
     print(json.dumps(figures, indent=2))
     print("most often confused:", confusions(reader, exam.singles)[:12])

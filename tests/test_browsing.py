@@ -13,6 +13,8 @@ import pytest
 from library_fixtures import CountingEncoder, draw, draw_many, groups, index, library_with, sqlite_url
 
 from clipsearch import browsing
+from clipsearch.database import runs as run_rows
+from clipsearch.database.runs import NewFailure
 from clipsearch.errors import ClipSearchError, ImageNotFound, InvalidInput, NotAllowed, RunNotFound
 from clipsearch.library import Library
 from clipsearch.queries import Filters, Query, Term
@@ -165,3 +167,41 @@ def test_runs_are_listed_newest_first(library: Library, photos: Path) -> None:
         browsing.show_run(library, 99)
     with pytest.raises(ClipSearchError):
         browsing.cancel_run(library, 99)
+
+
+def test_a_name_that_no_file_can_have_and_a_place_that_cannot_be_seen_are_told(rooted: Library, photos: Path) -> None:
+    path = draw(photos / "a.png", seed=1)
+    index(rooted, photos)
+    path.unlink()
+    path.symlink_to(path.name)  # a circle: the system refuses to look, as it does for a folder that is closed
+    for show in (browsing.original, browsing.thumbnail):
+        with pytest.raises(ImageNotFound, match="cannot be told"):
+            show(rooted, 1)
+    with rooted.database.write() as connection:
+        connection.exec_driver_sql("UPDATE image SET uri = ?", (f"/{'x' * 300}.png",))
+    for show in (browsing.original, browsing.thumbnail):
+        with pytest.raises(ImageNotFound):
+            show(rooted, 1)
+    with pytest.raises(ImageNotFound):
+        browsing.show_image(rooted, "~nobody-of-this-name/a.png")
+
+
+def test_known_sources_are_the_outermost_that_are_there(library: Library, photos: Path) -> None:
+    for folder in ("a", "a/b", "a/b/c", "ab", "gone"):
+        draw(photos / folder / "x.png", seed=len(folder))
+        index(library, photos / folder)
+    shutil.rmtree(photos / "gone")
+    assert browsing.known_sources(library) == ([photos / "a", photos / "ab"], [photos / "gone"])
+    assert browsing.outermost([photos / "ab", photos / "ab", photos / "a" / "b", photos]) == [photos]
+
+
+def test_a_reason_that_no_database_would_take_is_kept_all_the_same(any_library: Library) -> None:
+    row = any_library.create_collection("holiday", "demo")
+    with any_library.database.write() as connection:
+        bad = [NewFailure("/a.ppm", "unreadable_image", "a\0b\ud800c"), NewFailure("/b.ppm", "x", "long" * 1_000)]
+        run_rows.note_failures(connection, row.id, None, bad)
+        number = run_rows.create_run(connection, row.id, "/photos")
+        run_rows.finish_run(connection, number, "failed", "no\0t")
+    first, second = browsing.list_failures(any_library, collection="holiday")
+    assert (first.reason, len(second.reason)) == ("a�b�c", 1_000)
+    assert browsing.show_run(any_library, number).error == "no�t"

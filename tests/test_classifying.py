@@ -15,13 +15,16 @@ from sqlalchemy import func, select
 from clipsearch import browsing
 from clipsearch.classifying import PictureSource, classify_pictures, classify_stored
 from clipsearch.classifying.scoring import predict, softmax
+from clipsearch.database import collections as collection_rows
 from clipsearch.database.schema import prompt_embedding
 from clipsearch.errors import (
     CollectionNotFound,
     EmptyText,
     ImageNotFound,
+    InvalidInput,
     InvalidLabelSet,
     InvalidTemplate,
+    InvalidVector,
     LabelSetNotFound,
     TextTooLong,
 )
@@ -163,6 +166,36 @@ def test_a_picture_that_cannot_be_read_stands_beside_those_that_can(filled: Libr
     assert all(one.reason for one in answer.failed)
 
 
+def test_a_picture_that_the_model_cannot_take_stands_beside_those_that_it_can(
+    filled: Library, photos: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, encode = CountingEncoder.prepare, CountingEncoder.encode_prepared
+
+    def trip(self: CountingEncoder, picture: Any) -> Any:
+        pixels = prepare(self, picture)
+        if encoder.prepared == 3:
+            raise ZeroDivisionError("no such side")
+        return np.full_like(pixels, np.nan) if encoder.prepared == 5 else pixels
+
+    def refuse(self: CountingEncoder, pixels: Any) -> Any:
+        positions = [place for place, one in enumerate(pixels) if np.isnan(one).any()]
+        if positions:
+            raise InvalidVector("not a number", positions=positions)
+        return encode(self, pixels)
+
+    encoder.prepared = 0
+    monkeypatch.setattr(CountingEncoder, "prepare", trip)
+    monkeypatch.setattr(CountingEncoder, "encode_prepared", refuse)
+    answer = classify_pictures(filled, sources(sorted(photos.iterdir())), PETS)
+    assert [(one.uri, one.code, one.reason) for one in answer.failed] == [
+        ("0002.png", "unreadable_image", "ZeroDivisionError: no such side"),
+        ("0004.png", "no_embedding", "the model made no usable embedding of it (not a number, or zero)"),
+    ]
+    assert [one.uri for one in answer.results] == [f"{place:04}.png" for place in range(12) if place not in (2, 4)]
+    stored = {Path(one.uri).name: one.label for one in classify_stored(filled, PETS).results}
+    assert all(stored[one.uri] == one.label for one in answer.results)
+
+
 def test_many_pictures_go_through_in_batches(filled: Library, photos: Path) -> None:
     paths = [photos / f"{number % 12:04}.png" for number in range(30)]
     answer = classify_pictures(filled, sources(paths), PETS, top=1)
@@ -197,10 +230,27 @@ def test_what_left_the_collection_is_not_classified(filled: Library) -> None:
     assert len(classify_stored(filled, PETS).results) == 11
 
 
-def test_an_empty_collection_has_nothing_to_classify(library: Library) -> None:
+def test_an_empty_collection_has_nothing_to_classify(library: Library, photos: Path) -> None:
     library.create_collection("default", library.settings.model)
-    with pytest.raises(InvalidLabelSet, match="holds no images yet"):
-        classify_stored(library, PETS)
+    answer = classify_stored(library, PETS)
+    assert (answer.results, answer.model) == ([], library.settings.model)
+    assert answer.warnings == ["the collection 'default' holds no images yet"]
+    with pytest.raises(ImageNotFound):
+        classify_stored(library, PETS, ids=[1])
+    draw_many(photos, 1)
+    index(library, photos)
+    browsing.remove_images(library, [1])
+    assert classify_stored(library, PETS).warnings == answer.warnings
+
+
+def test_an_image_that_is_asked_for_and_has_no_embedding_is_an_error(filled: Library) -> None:
+    with filled.database.write() as connection:
+        revision = collection_rows.advance(connection, filled.collection().id)
+        connection.exec_driver_sql("DELETE FROM embedding WHERE image_id = 3")
+        connection.exec_driver_sql(f"UPDATE image SET revision = {revision} WHERE id = 3")
+    with pytest.raises(InvalidInput, match="image 3 has no embedding"):
+        classify_stored(filled, PETS, ids=[2, 3])
+    assert len(classify_stored(filled, PETS).results) == 11
 
 
 # Labels ----------------------------------------------------------------------------------------------------
@@ -228,3 +278,12 @@ def test_a_label_may_hold_braces_and_stands_twice_only_with_a_warning(filled: Li
     assert len(answer.results[0].predictions) == 4
     assert sum(one.probability for one in answer.results[0].predictions) == pytest.approx(1.0)
     assert answer.warnings == ["the label 'cat' stands 2 times; its places are told apart by position"]
+
+
+def test_labels_that_the_model_cuts_are_named(filled: Library, photos: Path) -> None:
+    long = "q " * 99 + "q"
+    labels = Labels(labels=("cat", long))
+    warning = f"the label {long!r} is too long for the model, which reads the beginning only"
+    assert classify_stored(filled, labels).warnings == [warning]
+    assert classify_pictures(filled, sources([photos / "0000.png"]), labels).warnings == [warning]
+    assert classify_stored(filled, PETS).warnings == []

@@ -85,6 +85,32 @@ def test_retry_failed_where_nothing_was_indexed_says_so(base: Path, tmp_path: Pa
     assert "nothing was ever indexed" in done.err
 
 
+def test_retry_failed_goes_on_where_a_source_is_gone_and_tries_each_file_once(shelf: Shelf, tmp_path: Path) -> None:
+    gone, inner = tmp_path / "gone", shelf.pictures / "inner"
+    for number, folder in enumerate((gone, inner)):
+        folder.mkdir()
+        pictures(PICTURES + 2 + number)[-1].save(folder / "x.png")
+        assert shelf.call("index", folder).code == 0
+    shutil.rmtree(gone)
+    done = shelf.call("index", "--retry-failed", "--json")
+    assert done.code == 0
+    assert f"passed over, as it is not there: {gone}\n" in done.err
+    assert done.answer["source"] == str(shelf.pictures)
+    assert len(done.answer["failed"]) == 1
+    shutil.rmtree(shelf.pictures)
+    done = shelf.call("index", "--retry-failed")
+    assert done.code == 1
+    assert "error: nothing that was indexed into this collection is there any more" in done.err
+
+
+def test_two_dots_behind_a_link_mean_what_the_system_means(shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "far" / "photos").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "photos")
+    pictures(PICTURES + 2)[-1].save(tmp_path / "far" / "x.png")
+    report = shelf.call("index", f"{tmp_path}/link/../x.png", "--json").answer
+    assert report["added"] == [str(tmp_path / "far" / "x.png")]
+
+
 def test_several_paths_make_one_report_in_which_every_file_stands_once(shelf: Shelf, tmp_path: Path) -> None:
     more = tmp_path / "more" / "deep"
     more.mkdir(parents=True)

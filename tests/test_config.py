@@ -112,6 +112,21 @@ def test_paths_become_absolute_and_the_home_is_meant_by_its_sign(
     assert settings.data_dir == tmp_path / "data"
 
 
+def test_two_dots_behind_a_link_are_the_folder_above_its_target(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "far" / "photos").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "photos")
+    monkeypatch.setenv("CLIPSEARCH_ROOTS", f"{tmp_path}/link/../more:{tmp_path}/link")
+    assert read_settings().roots == (tmp_path / "far" / "more", tmp_path / "link")
+
+
+def test_the_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPSEARCH_DATA_DIR", "~nobody-of-this-name/data")
+    with pytest.raises(ConfigError, match="no such user"):
+        read_settings()
+
+
 def test_a_servers_url_is_no_embedded_library() -> None:
     settings = read_settings(database_url="postgresql://user@host/name")
     assert not settings.embedded

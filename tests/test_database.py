@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy.exc
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from library_fixtures import sqlite_url, unit_rows
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from worker_processes import Workers
 
@@ -29,7 +30,10 @@ from clipsearch.database import runs as run_rows
 from clipsearch.database.checking import check_file
 from clipsearch.database.images import NewImage
 from clipsearch.database.runs import NewFailure
+from clipsearch.database.schema import embedding as embedding_table
 from clipsearch.database.schema import image as image_table
+from clipsearch.database.schema import label_embedding as label_table
+from clipsearch.database.schema import prompt_embedding as prompt_table
 from clipsearch.database.schema import revision as revision_table
 from clipsearch.database.vectors import from_blobs, to_blobs
 from clipsearch.errors import (
@@ -37,7 +41,9 @@ from clipsearch.errors import (
     Busy,
     CollectionNotFound,
     ConfigError,
+    Conflict,
     ImageNotFound,
+    InvalidInput,
     InvalidVector,
     LabelSetNotFound,
     ModelMismatch,
@@ -200,6 +206,62 @@ def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'clipsearch.db'}")
     with pytest.raises(ConfigError, match="damaged or is no SQLite database"), database.read() as connection:
         collection_rows.list_collections(connection)
+    database.close()
+
+
+@pytest.mark.parametrize("name", ["\ud83d", "x\udcff"])
+def test_a_name_that_cannot_be_written_is_refused_in_words(database: Database, name: str) -> None:
+    for find in (collection_rows.get_collection, label_rows.get_label_set):
+        with pytest.raises(InvalidInput, match="surrogate"), database.read() as connection:
+            find(connection, name)
+
+
+def test_a_nul_in_a_name_is_no_fault_of_the_database(database: Database) -> None:
+    with pytest.raises((InvalidInput, CollectionNotFound)), database.read() as connection:
+        collection_rows.get_collection(connection, "a\x00b")
+
+
+@pytest.mark.servers
+def test_a_name_too_long_for_the_servers_index_is_refused_in_words(postgres_database: Database) -> None:
+    long = "".join(f"{place:04x}" for place in np.random.default_rng(0).integers(0, 2**16, 5_000).tolist())
+    image = NewImage(uri=f"/photos/{long}.jpg", vector=unit_rows(1, DIMENSION)[0])
+    with pytest.raises(InvalidInput, match="too long for the database"), postgres_database.write() as connection:
+        add(connection, [image])
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind", "wanted"),
+    [
+        (None, "OperationalError", Busy),
+        ("08006", "OperationalError", Busy),
+        ("57P01", "OperationalError", Busy),
+        ("53300", "OperationalError", Busy),
+        ("53200", "OperationalError", Busy),
+        ("40P01", "OperationalError", Busy),
+        ("55P03", "OperationalError", Busy),
+        ("23505", "IntegrityError", Busy),
+        ("53100", "OperationalError", StorageFull),
+        ("54000", "OperationalError", InvalidInput),
+        ("22001", "DataError", InvalidInput),
+        (None, "DataError", InvalidInput),
+        ("57014", "OperationalError", DBAPIError),
+        ("58030", "OperationalError", DBAPIError),
+        ("42703", "ProgrammingError", DBAPIError),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_called_busy(
+    migrated_file: Path, sqlstate: str | None, kind: str, wanted: type[Exception]
+) -> None:
+    cause = type("ServerError", (Exception,), {"sqlstate": sqlstate})("value too long\nCONTEXT: SELECT secret")
+    database = Database(f"sqlite:///{migrated_file}")
+
+    def fail() -> None:
+        with database.read():
+            raise getattr(sqlalchemy.exc, kind)("SELECT secret", {}, cause)
+
+    with pytest.raises(wanted) as caught:
+        fail()
+    assert isinstance(caught.value, DBAPIError) or "secret" not in str(caught.value)
     database.close()
 
 
@@ -505,6 +567,33 @@ def test_an_embedding_is_found_by_content_in_any_collection(database: Database) 
     assert found[f"{1:064x}"].pixel_hash == 1 - 2**62
 
 
+def test_a_damaged_embedding_is_left_out_wherever_embeddings_are_read(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = new_images(6)
+    with database.write() as connection:
+        add(connection, images)
+        collection = collection_rows.get_collection(connection, "holiday").id
+        ids = image_rows.present_ids(connection, collection).tolist()
+        for number, blob in ((ids[1], b""), (ids[2], b"\0" * 2 * DIMENSION), (ids[4], b"\xff" * 2 * DIMENSION)):
+            connection.execute(update(embedding_table).where(embedding_table.c.image_id == number).values(vector=blob))
+    with database.read() as connection:
+        [block] = embedding_rows.changes_after(connection, collection, 1, DIMENSION, -1)
+        vectors = embedding_rows.vectors_of(connection, 1, DIMENSION, ids)
+        hashes = [f"{place:064x}" for place in range(6)]
+        known = [digest for digest in hashes if embedding_rows.content_known(connection, 1, digest)]
+        contents = embedding_rows.contents_by_hash(connection, 1, DIMENSION, hashes)
+    sound = [ids[0], ids[3], ids[5]]
+    assert (block.added.tolist(), sorted(block.removed.tolist())) == (sound, [ids[1], ids[2], ids[4]])
+    assert sorted(vectors) == sound
+    assert known == sorted(contents) == [hashes[0], hashes[3], hashes[5]]
+    for row, number, image in zip(block.vectors, sound, [images[0], images[3], images[5]], strict=True):
+        assert row @ image.vector > 0.999
+        assert vectors[number] @ image.vector > 0.999
+        assert contents[str(image.content_hash)].vector @ image.vector > 0.999
+    assert len([one for one in caplog.records if "3 images are not found" in one.getMessage()]) == 1
+
+
 def test_the_database_itself_refuses_rows_that_refer_to_nothing(database: Database) -> None:
     with pytest.raises((Busy, DBAPIError)), database.write() as connection:
         connection.execute(insert(revision_table).values(
@@ -596,6 +685,41 @@ def test_prompt_embeddings_are_kept_once_by_model_template_and_text(database: Da
 
 
 # Runs and failures -----------------------------------------------------------------------------------------
+
+
+def test_two_who_replace_a_label_set_at_once_each_make_a_version(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = [("cat", ["cat"]), ("dog", ["dog"])]
+    with database.write() as connection:
+        early = label_rows.save_label_set(connection, "pets", labels, ["{}"])
+    with database.write() as connection:
+        label_rows.save_label_set(connection, "pets", labels, ["{}"], replace=True)
+    found = label_rows.find_label_set
+    answers = iter([early])  # what the other one read before the first one was done
+    monkeypatch.setattr(label_rows, "find_label_set", lambda *asked: next(answers, None) or found(*asked))
+    with database.write() as connection:
+        assert label_rows.save_label_set(connection, "pets", labels, ["{}"], replace=True).version == 3
+
+
+def test_a_damaged_prompt_embedding_is_made_again_and_one_that_was_imported_is_said(database: Database) -> None:
+    prompts = [("{}", "cat"), ("{}", "dog")]
+    rows = unit_rows(2, DIMENSION)
+    with database.write() as connection:
+        model = model_rows.keep_model(connection, MODEL)
+        label_rows.save_prompt_embeddings(connection, model.id, prompts, rows)
+        label_set = label_rows.save_label_set(connection, "pets", [("cat", ["cat"]), ("dog", ["dog"])], ["{}"])
+        label_rows.save_label_embeddings(connection, label_set, model.id, rows)
+        broken = b"\0" * 2 * DIMENSION
+        connection.execute(update(prompt_table).where(prompt_table.c.text == "dog").values(vector=broken))
+        connection.execute(update(label_table).where(label_table.c.label_id == label_set.labels[1].id)
+                           .values(vector=broken))  # fmt: skip
+        assert list(label_rows.prompt_embeddings(connection, model.id, DIMENSION, prompts)) == prompts[:1]
+        label_rows.save_prompt_embeddings(connection, model.id, prompts[1:], rows[1:])
+        kept = label_rows.prompt_embeddings(connection, model.id, DIMENSION, prompts)
+        assert kept[prompts[1]] @ rows[1] > 0.999
+        with pytest.raises(Conflict, match="1 embeddings of the label set 'pets' are damaged"):
+            label_rows.label_embeddings(connection, label_set, model.id, DIMENSION)
 
 
 def test_a_run_that_starts_ends_those_that_were_left_running(database: Database) -> None:

@@ -22,6 +22,8 @@ from PIL import Image as PILImage
 
 from clipsearch.errors import ClipSearchError, TooManyPixels, UnreadableImage, UnsupportedFormat
 from clipsearch.images import make_thumbnail, open_picture
+from clipsearch.images.hashing import cannot_be_read
+from clipsearch.images.reasons import explain
 
 FILES = one_file_of_each_format()
 DAMAGED_OF_EACH = 18
@@ -193,3 +195,17 @@ def test_an_interrupt_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_thumbnail_of_a_damaged_file_fails_in_the_same_way() -> None:
     with pytest.raises(ClipSearchError, match="empty"):
         make_thumbnail(b"")
+
+
+def test_a_reason_holds_nothing_that_cannot_be_read_or_stored(tmp_path: Path) -> None:
+    hostile = [b"P6\n" + b"\0" * 40, b"P6\n" + b"\x01\x1b[31m\x7f" * 10 + b" 3 3 255\n", b"P6 3\n\x85" + b"\x00" * 30]
+    hostile += [b"Pf\n" + b"\0\x02" * 20, b"P5 1" + b"\0" * 20 + b"\n1 255\n1"]
+    for data in hostile:
+        with pytest.raises(UnreadableImage) as caught:
+            open_picture(data)
+        assert caught.value.message.isprintable(), data
+    with pytest.raises(UnreadableImage, match="�") as caught:
+        open_picture(hostile[0])
+    assert isinstance(explain(OSError("a\0b\u202e\ud800\n\tc"), "PPM"), UnreadableImage)
+    assert explain(OSError("a\0b\u202e\ud800\n\tc"), "PPM").message == "the PPM data is damaged (a�b�� c)"
+    assert cannot_be_read(OSError(5, "no\0t")).message == "the file cannot be read: no�t"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from image_fixtures import RED, encoded, flat, one_file_of_each_format
 
 from clipsearch.errors import InvalidInput, SourceNotFound, TooLarge, UnreadableImage
-from clipsearch.images import FoundFile, content_hash, find_images, path_of, read_file, uri_of
+from clipsearch.images import FoundFile, absolute, content_hash, find_images, path_of, presence, read_file, uri_of
 from clipsearch.images.signatures import PREFIX_BYTES, READ_HERE, sniff
 
 
@@ -223,3 +223,43 @@ def test_every_format_is_known_by_its_first_bytes() -> None:
 @given(st.binary(max_size=PREFIX_BYTES))
 def test_any_first_bytes_can_be_asked_about(prefix: bytes) -> None:
     assert sniff(prefix) is None or sniff(prefix)
+
+
+def test_two_dots_behind_a_link_mean_what_the_system_means_by_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(tmp_path, "far/inner/boat.jpg", "far/photo.jpg", "near/photo.jpg", data=b"near")
+    (tmp_path / "far" / "photo.jpg").write_bytes(b"far away")
+    (tmp_path / "near" / "link").symlink_to(tmp_path / "far" / "inner")
+    through = tmp_path / "near" / "link" / ".." / "photo.jpg"
+    true = str(tmp_path / "far" / "photo.jpg")
+    assert absolute(through) == uri_of(through) == true
+    assert list(find_images(through)) == list(find_images(true))
+    assert list(find_images(tmp_path / "near" / "link" / "..")) == list(find_images(tmp_path / "far"))
+    monkeypatch.chdir(tmp_path / "near")
+    assert absolute("link/../photo.jpg") == true
+    assert absolute("link/boat.jpg") == str(tmp_path / "near" / "link" / "boat.jpg"), "links are names that last"
+    assert absolute("../near/link/boat.jpg") == str(tmp_path / "near" / "link" / "boat.jpg")
+    assert absolute("a\0b/../c") == str(tmp_path / "near" / "c")
+    assert absolute("/..") == "/"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is hidden from root")
+def test_a_file_in_a_closed_folder_is_neither_there_nor_gone(tmp_path: Path) -> None:
+    planted(tmp_path, "closed/boat.jpg")
+    (tmp_path / "closed").chmod(0)
+    try:
+        assert presence(tmp_path / "closed" / "boat.jpg") == "unknown"
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+
+
+def test_a_file_is_there_or_gone_and_a_name_that_cannot_be_looked_up_is_neither(tmp_path: Path) -> None:
+    planted(tmp_path, "boat.jpg")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
+    assert presence(tmp_path / "boat.jpg") == "there"
+    for gone in ("nope.jpg", "boat.jpg/below", "dangling", "a\0b", ""):
+        assert presence(tmp_path / gone) == "gone", gone
+    for unknown in ("x" * 300, "circle"):
+        assert presence(tmp_path / unknown) == "unknown"

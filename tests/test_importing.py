@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from library_fixtures import unit_rows
 
-from clipsearch import browsing
+from clipsearch import browsing, importing
 from clipsearch.classifying import classify_stored
 from clipsearch.errors import (
     AlreadyExists,
@@ -18,13 +18,16 @@ from clipsearch.errors import (
     ImageNotFound,
     InvalidInput,
     InvalidLabelSet,
+    InvalidTemplate,
     InvalidVector,
     ModelMismatch,
     ModelNotFound,
     NotFound,
+    TextTooLong,
 )
 from clipsearch.importing import import_embeddings, import_label_set
 from clipsearch.inspecting import list_collections, show_collection, status
+from clipsearch.labelling import show_label_set
 from clipsearch.library import Library
 from clipsearch.queries import Labels, Query, Term
 from clipsearch.searching import search
@@ -180,3 +183,34 @@ def test_a_label_set_is_refused_whole(library: Library, tmp_path: Path) -> None:
         import_label_set(library, "mine", *good, model=MODEL)
     import_label_set(library, "mine", *good, model=MODEL, replace=True)
     assert status(library).label_sets == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"name": "a/b"}, InvalidLabelSet),
+        ({"name": "\ud83d"}, InvalidLabelSet),
+        ({"templates": ("a photo",)}, InvalidTemplate),
+        ({"labels": ["cat", "x" * 201]}, TextTooLong),
+        ({"most": 1}, InvalidLabelSet),
+    ],
+)
+def test_an_imported_label_set_passes_the_checks_of_any_other(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], error: type[Exception]
+) -> None:
+    monkeypatch.setattr(importing, "MAX_STORED_LABELS", wrong.get("most", 100))
+    paths = files(tmp_path, unit_rows(2, 8), wrong.get("labels", ["cat", "dog"]))
+    with pytest.raises(error):
+        import_label_set(
+            library, wrong.get("name", "mine"), *paths, model=MODEL, logit_scale=100,
+            templates=wrong.get("templates", ("{}",)),
+        )  # fmt: skip
+    assert status(library).label_sets == 0
+
+
+def test_the_words_of_an_imported_label_set_are_stored_clean(library: Library, tmp_path: Path) -> None:
+    paths = files(tmp_path, unit_rows(2, 8), [" cafe\u0301 ", "dog"])
+    report = import_label_set(library, " mine ", *paths, model=MODEL, logit_scale=100, templates=(" a {} ",))
+    stored = show_label_set(library, "mine")
+    assert report.label_set == stored.name
+    assert ([label.name for label in stored.labels], stored.templates) == (["caf\u00e9", "dog"], ["a {}"])

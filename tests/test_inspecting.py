@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from library_fixtures import CountingEncoder, draw, draw_many, groups, index, library_with
+from library_fixtures import CountingEncoder, draw, draw_many, groups, index, library_with, unit_rows
 
-from clipsearch.errors import AlreadyRunning
+from clipsearch.database.collections import CollectionRow
+from clipsearch.database.leases import Lease
+from clipsearch.errors import AlreadyRunning, LeaseLost
+from clipsearch.importing import import_embeddings
 from clipsearch.inspecting import examine, list_collections, show_collection, status
 from clipsearch.library import Library
 from clipsearch.queries import Query, Term
@@ -200,3 +206,86 @@ def test_what_the_doctor_sends_to_be_indexed_again_is_indexed_again(sound: Libra
     report = index(sound, photos)
     assert groups(report)["added"] == ["0002.png"]
     assert report.encoded == 1
+
+
+def test_embeddings_that_were_imported_under_the_names_of_files_are_not_missing(
+    library: Library, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "rows.npy", unit_rows(2, 24))
+    (tmp_path / "names.json").write_text(json.dumps(["/another/machine/a.png", f"/{'x' * 300}/b.png"]))
+    import_embeddings(library, tmp_path / "rows.npy", tmp_path / "names.json", model="a/b", logit_scale=100.0)
+    for repair in (False, True):
+        assert found(library, repair=repair) == set()
+    assert show_collection(library, with_index=False).images == 2
+
+
+def test_files_that_cannot_be_looked_at_are_told_and_never_repaired(sound: Library, photos: Path) -> None:
+    path = photos / "0002.png"
+    path.unlink()
+    path.symlink_to(path.name)  # a circle: the system refuses to look, as it does for a folder that is closed
+    report = examine(sound, repair=True)
+    (finding,) = (one for one in report.findings if one.code == "unseen_files")
+    assert (finding.subjects, finding.repaired, report.healthy) == ([str(path)], False, False)
+    assert found(sound) == {"unseen_files"}
+    assert show_collection(sound, with_index=False).images == 12
+
+
+def test_a_source_of_which_nothing_is_there_is_never_repaired_away(sound: Library, photos: Path) -> None:
+    stick = photos.parent / "usb stick"
+    draw_many(stick, 3, start=50)
+    index(sound, stick)
+    stick.rename(photos.parent / "unplugged")
+    remove_file(sound, photos)
+    report = examine(sound, repair=True)
+    lost, missing = (one for one in report.findings if one.code == "missing_files")
+    assert (lost.repaired, missing.repaired, report.healthy) == (False, True, False)
+    assert lost.subjects == [str(stick / f"{seed:04}.png") for seed in (50, 51, 52)]
+    assert missing.subjects == [str(photos / "0002.png")]
+    assert f"clipsearch index '{stick}' --allow-empty -c default" in lost.message
+    assert show_collection(sound, with_index=False).images == 14
+    assert found(sound, repair=True) == {"missing_files"}
+    (photos.parent / "unplugged").rename(stick)
+    assert found(sound) == set()
+    shutil.rmtree(stick)
+    index(sound, stick, allow_empty=True)
+    assert found(sound) == set()
+
+
+def test_repair_leaves_alone_what_came_back_or_was_indexed_again_in_between(
+    sound: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("0002.png", "0003.png", "0004.png"):
+        (photos / name).unlink()
+    execute(sound, "DELETE FROM embedding WHERE image_id = 7")
+    real = sound.lease
+
+    @contextmanager
+    def after_others(collection: CollectionRow, purpose: str) -> Iterator[Lease]:
+        draw(photos / "0002.png", seed=2)
+        execute(sound, "UPDATE image SET revision = revision + 1 WHERE id IN (4, 7)")
+        with real(collection, purpose) as lease:
+            yield lease
+
+    monkeypatch.setattr(sound, "lease", after_others)
+    examine(sound, repair=True)
+    with sound.database.read() as connection:
+        gone = connection.exec_driver_sql("SELECT id FROM image WHERE gone = 1").scalars().all()
+    assert gone == [5]
+
+
+def test_a_repair_that_lost_its_lease_changes_nothing(
+    sound: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove_file(sound, photos)
+    real = sound.lease
+
+    @contextmanager
+    def lost(collection: CollectionRow, purpose: str) -> Iterator[Lease]:
+        with real(collection, purpose) as lease:
+            execute(sound, "UPDATE lease SET token = 'another''s'")
+            yield lease
+
+    monkeypatch.setattr(sound, "lease", lost)
+    with pytest.raises(LeaseLost):
+        examine(sound, repair=True)
+    assert show_collection(sound, with_index=False).images == 12

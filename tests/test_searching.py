@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from image_fixtures import exif_block
-from library_fixtures import CountingEncoder, draw, draw_many, index, library_with, picture, sqlite_url
+from library_fixtures import CountingEncoder, draw, draw_many, index, library_with, picture, sqlite_url, unit_rows
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -25,15 +26,18 @@ from clipsearch.errors import (
     CollectionNotFound,
     EmptyText,
     ImageNotFound,
+    InvalidFilter,
     InvalidInput,
     InvalidVector,
     ModelUnavailable,
     TextTooLong,
     UnreadableImage,
 )
+from clipsearch.importing import import_embeddings
 from clipsearch.library import Library
 from clipsearch.queries import Filters, Query, Term
 from clipsearch.searching import search
+from clipsearch.vector_index import build_index
 
 Rows = dict[str, NDArray[np.float32]]
 
@@ -300,6 +304,20 @@ def test_scores_below_the_least_are_left_out(filled: Any, rows: Rows) -> None:
 # Filters -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("last", [dt.date(2023, 5, 4), "2023-05-04"])
+def test_a_date_means_its_whole_day_as_text_and_as_a_date(filled: Any, rows: Rows, last: Any) -> None:
+    assert Filters(taken_to=last).taken_to == dt.datetime(2023, 5, 4, 23, 59, 59, 999_999)  # noqa: DTZ001  as said
+    assert len(ask(filled, vector(rows["20.png"]), filters=Filters(taken_to=last), k=100).hits) == 4
+    assert Filters(taken_to=dt.datetime(2023, 5, 4)).taken_to == dt.datetime(2023, 5, 4)  # noqa: DTZ001  as said
+
+
+@pytest.mark.parametrize("name", ["taken_from", "taken_to"])
+@pytest.mark.parametrize("number", ["1717113600", "20240531", "-1.5"])
+def test_a_number_written_for_a_date_is_refused_and_not_taken_for_seconds(name: str, number: str) -> None:
+    with pytest.raises(ValidationError, match="a date like 2024-05-31"):
+        Filters.model_validate({name: number})
+
+
 @pytest.mark.parametrize(
     ("filters", "wanted"),
     [
@@ -467,3 +485,80 @@ def test_an_image_whose_embedding_was_lost_is_told_apart_from_one_that_never_was
     with pytest.raises(InvalidInput, match="has no embedding"):
         search(library, Query(terms=(Term(image_id=number),)))
     assert len(search(library, Query(terms=(Term(vector=(1.0,) * 24),))).hits) == 2
+
+
+def test_a_collapsed_search_on_cells_repeats_nothing_misses_nothing_and_pages_like_an_exact_one(
+    library: Library, tmp_path: Path
+) -> None:
+    kinds = np.repeat(unit_rows(300), 10, axis=0)
+    rows = kinds + 0.02 * unit_rows(3_000, seed=1)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    np.save(tmp_path / "rows.npy", rows)
+    (tmp_path / "names.txt").write_text("\n".join(f"picture {number}" for number in range(3_000)))
+    import_embeddings(library, tmp_path / "rows.npy", tmp_path / "names.txt", model="ViT-B-32/openai", logit_scale=100)
+    with library.database.write() as connection:
+        connection.exec_driver_sql("UPDATE image SET content_hash = (id - 1) / 10")
+    held = library._indexes._held(library.collection())
+    assert held.view is not None
+    ids = held.view.index.ids()
+    cells: Any = build_index(16, ids, held.view.index.vectors(ids), exact_bytes=1_000)
+    cells.segments[0].cells.probes = 5  # so few miss some of the best
+    held.view = replace(held.view, index=cells)
+    assert held.view.index.kind == "ivf_sq8"
+    term = vector(rows[0] + rows[100] + rows[200])
+    exact = search(library, Query(terms=(term,), k=40, collapse_duplicates=True, exact=True))
+    found = search(library, Query(terms=(term,), k=40, collapse_duplicates=True))
+    assert len(exact.hits) == 40
+    assert found.hits == exact.hits
+    pages = [search(library, Query(terms=(term,), k=10, offset=start, collapse_duplicates=True)) for start in (0, 20)]
+    ids_of = [[hit.image.id for hit in answer.hits] for answer in (exact, *pages)]
+    assert ids_of[1:] == [ids_of[0][:10], ids_of[0][20:30]]
+
+
+def test_one_damaged_embedding_costs_one_image_and_a_warning_not_the_search(
+    library: Library, photos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw_many(photos, 5)
+    index(library, photos)
+    number = number_of(library, "0003.png")
+    damage(library, number)
+    with caplog.at_level("WARNING"):
+        library.rebuild_index(library.collection())
+        answer = search(library, Query(terms=(Term(vector=(1.0,) * 24),), k=10))
+    assert sorted(names(answer)) == ["0000.png", "0001.png", "0002.png", "0004.png"]
+    assert [one.getMessage() for one in caplog.records if "damaged" in one.getMessage()] == [
+        "1 images are not found, because their embeddings are damaged; run: clipsearch doctor"
+    ]
+    with pytest.raises(InvalidInput, match="has no embedding"):
+        search(library, Query(terms=(Term(image_id=number),)))
+
+
+def test_a_copy_of_a_file_whose_embedding_is_damaged_is_embedded_anew(
+    library: Library, photos: Path, encoder: CountingEncoder
+) -> None:
+    paths = draw_many(photos, 3)
+    index(library, photos)
+    damage(library, number_of(library, paths[1].name))
+    (photos / "copy.png").write_bytes(paths[1].read_bytes())
+    encoded = encoder.images
+    assert [os.path.basename(uri) for uri in index(library, photos).added] == ["copy.png"]
+    assert encoder.images == encoded + 1
+    answer = search(library, Query(terms=(Term(image=paths[1]),), k=1))
+    assert (names(answer), answer.hits[0].score > 0.999) == (["copy.png"], True)
+
+
+def damage(library: Library, number: int) -> None:
+    """Zero the embedding of an image, as a fault of the disk may, and have it read again."""
+    with library.database.write() as connection:
+        revision = collection_rows.advance(connection, library.collection().id)
+        connection.exec_driver_sql(f"UPDATE embedding SET vector = zeroblob(48) WHERE image_id = {number}")
+        connection.exec_driver_sql(f"UPDATE image SET revision = {revision} WHERE id = {number}")
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_date_outside_the_calendar_is_refused(library: Library, photos: Path, moment: str) -> None:
+    draw_many(photos, 1)
+    index(library, photos)
+    query = Query.model_validate({"terms": [{"vector": (1.0,) * 24}], "filters": {"taken_from": moment}})
+    with pytest.raises(InvalidFilter, match="calendar"):
+        search(library, query)

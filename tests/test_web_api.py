@@ -317,12 +317,40 @@ def test_a_job_indexes_a_folder_into_a_collection_of_its_own(site: Site) -> None
     assert client.get(f"{API}/collections/trip/failures?offset=1").get_json()["failures"] == []
 
 
-def test_a_job_over_what_is_not_there_fails_with_its_reason(site: Site) -> None:
+def test_a_job_over_what_is_not_there_is_refused_and_leaves_no_collection(site: Site) -> None:
     client = checked(site)
-    job = client.post(f"{HERE}/jobs", json={"source": str(site.photos / "nowhere")}).headers["Location"]
-    run = wait_for(client, job)
-    assert run["state"] == "failed"
-    assert "nowhere" in run["error"]
+    body = {"source": str(site.photos / "nowhere")}
+    for name in ("default", "typo"):
+        refused = client.post(f"{API}/collections/{name}/jobs", json=body)
+        assert (refused.status_code, refused.get_json()["code"]) == (404, "source_not_found")
+        assert "nowhere" in refused.get_json()["detail"]
+    assert client.get(f"{API}/collections/typo").status_code == 404
+    gone = client.post(f"{HERE}/jobs", json=body | {"allow_empty": True})
+    assert wait_for(client, gone.headers["Location"])["state"] == "done"
+
+
+def test_a_job_that_cannot_get_its_model_leaves_no_collection_and_tells_why(site: Site, tmp_path: Path) -> None:
+    client = checked(site)
+    name = site.library.settings.model
+    encoder = site.library._encoders.pop(name)
+    Path(name).rename(hidden := tmp_path / "elsewhere")
+    try:
+        new, old = (
+            client.post(f"{API}/collections/{one}/jobs", json={"source": str(draw(site.photos / one / "a.png", seed))})
+            for one, seed in (("new", 80), ("default", 81))
+        )
+        runs = [wait_for(client, one.headers["Location"]) for one in (new, old)]
+    finally:
+        hidden.rename(name)
+        site.library._encoders[name] = encoder
+    assert [one["state"] for one in runs] == ["failed", "failed"]
+    assert all(name in one["error"] for one in runs)
+    deadline = time.monotonic() + 20
+    while client.get(f"{API}/collections/new").status_code != 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert client.get(new.headers["Location"]).get_json()["error"] == runs[0]["error"]
+    assert client.get(HERE).status_code == 200
 
 
 def test_a_job_that_waits_can_be_cancelled(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -13,6 +14,8 @@ from library_fixtures import draw
 from web_fixtures import API, IMAGES, Site, small_site
 
 from clipsearch.encoder import Encoder
+from clipsearch.errors import InvalidInput
+from clipsearch.indexing import IndexingOptions
 from clipsearch.web import create_app
 from clipsearch.web.security import is_loopback
 
@@ -77,6 +80,7 @@ WRITES = [
     ("POST", f"{HERE}/jobs"),
 ]
 FOREIGN = [
+    {"Origin": "http://["},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
     {"Origin": "https://evil.example"},
@@ -159,6 +163,49 @@ def test_jobs_stay_under_the_roots(shared_site: Site) -> None:
         assert answer.status_code in {400, 403, 422}, source
     assert shared_site.client.get(f"{API}/collections/new").status_code == 404
     assert shared_site.client.get(f"{API}/jobs").get_json()["jobs"][0]["id"] == 1
+
+
+def test_no_link_with_dots_behind_it_leads_a_job_above_the_roots(site: Site, tmp_path: Path) -> None:
+    (site.photos / "a" / "b" / "c").mkdir(parents=True)
+    (site.photos / "l").symlink_to(site.photos / "a" / "b" / "c")
+    (tmp_path / "c").symlink_to(site.photos / "a")
+    post = f"{API}/collections/new/jobs"
+    draw(site.photos / "a" / "x.png", 40)
+    for source, true in (("l/../../..", "."), ("l/../..", "a"), ("l/..", "a/b"), ("a/b/c/../..", "a")):
+        answer = site.client.post(post, json={"source": f"{site.photos}/{source}"})
+        assert (answer.status_code, answer.get_json().get("source")) == (202, str(site.photos / true)), source
+    for source in (f"{site.photos}/l/../../../..", f"{tmp_path}/c/../..", f"{site.photos}/../c/.."):
+        answer = site.client.post(post, json={"source": source})
+        expected = 202 if Path(source).resolve() == site.photos else 403
+        assert answer.status_code == expected, source
+
+
+def test_a_source_that_no_path_can_have_is_refused_in_words(site: Site) -> None:
+    for character in ("\0", chr(0xD800), chr(0xDCFF)):
+        source = f"{site.photos}/{character}x"
+        answer = site.client.post(f"{HERE}/jobs", json={"source": source})
+        assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid_request")
+        with pytest.raises(InvalidInput, match="characters that no path can have"):
+            site.app.extensions["clipsearch"].jobs.submit("default", source, IndexingOptions())
+
+
+def test_a_source_that_turned_into_a_way_out_while_it_waited_is_not_indexed(site: Site, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    draw(outside / "secret.png", 99)
+    jobs = site.app.extensions["clipsearch"].jobs
+    waits = site.photos / "waits"
+    waits.mkdir()
+    with jobs._changed:  # whoever holds this keeps every job waiting
+        run = jobs.submit("default", str(waits), IndexingOptions())
+        waits.rmdir()
+        waits.symlink_to(outside)
+    deadline = time.monotonic() + 20
+    while (run := jobs.show(run.id)).state in {"queued", "running"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert run.state == "failed"
+    assert "CLIPSEARCH_ROOTS" in run.error
+    assert site.client.get(f"{IMAGES}?path_glob=*secret*").get_json()["images"] == []
 
 
 def test_without_roots_nothing_is_indexed_and_no_original_given(tmp_path: Path, shared_encoder: Encoder) -> None:

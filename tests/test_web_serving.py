@@ -21,15 +21,17 @@ import pytest
 from library_fixtures import CountingEncoder, draw_many, index, library_with, picture
 from web_fixtures import API, IMAGES, Running, received, running_server
 
-from clipsearch.browsing import show_run
+from clipsearch.answers import RunInfo
+from clipsearch.browsing import cancel_run, interrupt_run, show_run
 from clipsearch.config import read_settings
 from clipsearch.database.runs import start_run
 from clipsearch.encoder import Encoder
-from clipsearch.errors import ConfigError
-from clipsearch.indexing import queue_run
+from clipsearch.errors import Busy, ConfigError
+from clipsearch.indexing import IndexingOptions, queue_run
 from clipsearch.inspecting import show_collection
 from clipsearch.library import Library
 from clipsearch.web import create_app
+from clipsearch.web.jobs import Jobs
 from clipsearch.web.serving import Server
 
 HERE = f"{API}/collections/default"
@@ -255,14 +257,84 @@ def test_runs_of_processes_that_are_gone_are_told_as_interrupted(tmp_path: Path,
         mine, theirs = library.create_collection("mine"), library.create_collection("theirs")
         with library.lease(mine, "a test") as lease:
             runs = {}
-            for collection, holder in ((mine, lease.holder), (theirs, "process 1 on nowhere"), (theirs, None)):
+            for collection, holder in ((mine, lease.holder), (theirs, "process 1 on nowhere")):
                 run_id = queue_run(library, collection, tmp_path)
                 runs[run_id] = "running" if collection is mine else "interrupted"
-                if holder:
+                with library.database.write() as connection:
+                    start_run(connection, run_id, holder)
+            dead, here = "process 999999999 on {}, started 1000.00", socket.gethostname()
+            for collection, waits, state in (
+                (mine, None, "queued"),
+                (theirs, None, "queued"),
+                (mine, dead.format(here), "interrupted"),  # whoever holds the lease now
+                (theirs, dead.format(here), "interrupted"),
+                (mine, dead.format("nowhere"), "queued"),
+                (theirs, dead.format("nowhere"), "interrupted"),
+            ):
+                run_id = queue_run(library, collection, tmp_path)
+                runs[run_id] = state
+                if waits:
                     with library.database.write() as connection:
-                        start_run(connection, run_id, holder)
+                        connection.exec_driver_sql("UPDATE run SET holder = ? WHERE id = ?", (waits, run_id))
             create_app(library)
             assert {run_id: show_run(library, run_id).state for run_id in runs} == runs
+
+
+def test_a_run_that_is_picked_up_after_all_tells_of_no_end(tmp_path: Path, shared_encoder: Encoder) -> None:
+    with library_with(CountingEncoder(shared_encoder), tmp_path / "data") as library:
+        run_id = queue_run(library, library.create_collection("mine"), tmp_path)
+        interrupt_run(library, run_id)
+        assert show_run(library, run_id).error
+        with library.database.write() as connection:
+            start_run(connection, run_id, "process 1 on nowhere")
+        run = show_run(library, run_id)
+        assert (run.state, run.error, run.finished_at) == ("running", None, None)
+
+
+def test_jobs_that_are_stopped_at_any_moment_are_never_left_unfinished(
+    tmp_path: Path, shared_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = CountingEncoder(shared_encoder)
+    draw_many(tmp_path / "photos", 40)
+    with library_with(encoder, tmp_path / "data", roots=(tmp_path / "photos",), batch_size=1) as library:
+        for delay in (0.0, 0.0, 0.001, 0.01, 0.1):
+            jobs = Jobs(library)
+            asked = [jobs.submit("default", str(tmp_path / "photos"), IndexingOptions()) for _ in range(3)]
+            given_up = cancel_run(library, asked[-1].id)
+            time.sleep(delay)
+            jobs.stop(20)
+            states = [show_run(library, one.id).state for one in asked]
+            assert set(states) <= {"done", "interrupted", "cancelled"}
+            assert states[-1] == given_up.state == "cancelled", "what was cancelled before stays so"
+            with pytest.raises(Busy):
+                jobs.submit("default", str(tmp_path / "photos"), IndexingOptions())
+
+
+def test_a_job_that_is_taken_from_the_queue_as_the_server_stops_does_not_run(
+    tmp_path: Path, shared_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, go_on = threading.Event(), threading.Event()
+
+    def wait_at_the_start(library: Library, run_id: int) -> RunInfo:
+        if threading.current_thread().name == "jobs" and not taken.is_set():
+            taken.set()
+            assert go_on.wait(20)
+        return show_run(library, run_id)
+
+    monkeypatch.setattr("clipsearch.web.jobs.show_run", wait_at_the_start)
+    encoder = CountingEncoder(shared_encoder)
+    draw_many(tmp_path / "photos", 2)
+    with library_with(encoder, tmp_path / "data", roots=(tmp_path / "photos",)) as library:
+        jobs = Jobs(library)
+        run = jobs.submit("default", str(tmp_path / "photos"), IndexingOptions())
+        assert taken.wait(20)
+        stopping = threading.Thread(target=jobs.stop, args=(20,))
+        stopping.start()
+        while show_run(library, run.id).state == "queued":
+            time.sleep(0.01)
+        go_on.set()
+        stopping.join(20)
+        assert (show_run(library, run.id).state, encoder.images) == ("interrupted", 0)
 
 
 def test_a_second_signal_ends_the_server_at_once(place: Path, model_folder: Path) -> None:

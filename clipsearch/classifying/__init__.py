@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from clipsearch.classifying.classify import PictureSource, classify_pictures, classify_stored
+from clipsearch.classifying.classify import classify_pictures, classify_stored
+from clipsearch.classifying.pictures import PictureSource
 
 __all__ = ["PictureSource", "classify_pictures", "classify_stored"]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +11,8 @@ from numpy.typing import NDArray
 
 from clipsearch.answers import Classification, ClassifyAnswer, FailedFile, Prediction
 from clipsearch.classifying.label_vectors import label_vectors
+from clipsearch.classifying.label_warnings import label_warnings
+from clipsearch.classifying.pictures import PictureSource, encode_pictures, open_pictures
 from clipsearch.classifying.scoring import predict
 from clipsearch.database import models as model_rows
 from clipsearch.database.collections import CollectionRow, find_collection
@@ -21,8 +20,7 @@ from clipsearch.database.filtering import filtered_ids
 from clipsearch.database.images import get_image, image_rows
 from clipsearch.database.label_sets import LabelRow, LabelSetRow, get_label_set
 from clipsearch.database.models import ModelRow
-from clipsearch.errors import InvalidLabelSet, UnreadableImage
-from clipsearch.images import open_picture
+from clipsearch.errors import InvalidInput, InvalidLabelSet
 from clipsearch.library import Library
 from clipsearch.prompts import DEFAULT_TEMPLATES, MAX_LABEL, check_template, clean_text
 from clipsearch.queries import Filters, Labels
@@ -31,14 +29,6 @@ if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
 
 BLOCK = 4_096
-
-
-@dataclass(frozen=True)
-class PictureSource:
-    """A picture to classify: ``data`` is a file's bytes or its path, ``name`` what the answer calls it."""
-
-    name: str
-    data: bytes | Path
 
 
 def classify_pictures(
@@ -52,22 +42,22 @@ def classify_pictures(
     """Labels for pictures that need not be in any collection.
 
     The model is that of the collection, or the settings' where there is none of that name. A picture that cannot
-    be read stands in ``failed``. Raises LabelSetNotFound, InvalidLabelSet, ModelUnavailable.
+    be read, or that the model makes nothing of, stands in ``failed``. Raises LabelSetNotFound, InvalidLabelSet,
+    ModelUnavailable.
     """
     label_set = _label_set(library, labels)
     encoder, model = _encoder(library, collection)
-    vectors = label_vectors(library, label_set, model, lambda: encoder)
+    vectors, from_words = label_vectors(library, label_set, model, lambda: encoder)
     results: list[Classification] = []
     failed: list[FailedFile] = []
-    for start in range(0, len(sources), encoder.batch_size):
-        batch = sources[start : start + encoder.batch_size]
-        named, pictures = _open(library, batch, encoder, failed)
-        if not pictures:
-            continue
-        images = encoder.encode_prepared(pictures).vectors
+    batch_size = encoder.batch_size
+    for start in range(0, len(sources), batch_size):
+        opened = open_pictures(library, sources[start : start + batch_size], encoder, failed)
+        named, images = encode_pictures(encoder, opened, failed)
         for name, found in zip(named, _predict(images, vectors, label_set, model, top), strict=True):
             results.append(Classification(uri=name, label=found[0].label, predictions=found))
-    return _answer(label_set, model, results, failed, _warnings(label_set, encoder))
+    warnings = label_warnings(label_set, encoder if from_words else None)
+    return _answer(label_set, model.model.name, results, failed, warnings)
 
 
 def classify_stored(
@@ -82,16 +72,19 @@ def classify_stored(
     """Labels for images of a collection: these ids, those that pass the filters, or all of them.
 
     No picture is opened, and no model loaded when the label embeddings are kept. Raises CollectionNotFound,
-    ImageNotFound, LabelSetNotFound, InvalidLabelSet.
+    ImageNotFound, InvalidInput for one of the ids that has no embedding, LabelSetNotFound, InvalidLabelSet.
     """
     label_set = _label_set(library, labels)
     row = library.collection(collection)
     view = library.index(row)
-    if view is None:
-        raise InvalidLabelSet(f"the collection {row.name!r} holds no images yet; index a folder first")
-    vectors = label_vectors(library, label_set, view.model, lambda: library.encoder_for(row)[0])
     wanted = _wanted(library, row, ids, filters or Filters())
-    wanted = wanted[np.isin(wanted, view.index.ids())]
+    there = np.isin(wanted, view.index.ids()) if view else np.zeros(len(wanted), dtype=np.bool_)
+    if ids is not None and not there.all():
+        raise InvalidInput(f"image {wanted[~there][0]} has no embedding by {row.model_name}; index it again")
+    if view is None or len(view.index) == 0:
+        return _answer(label_set, row.model_name, [], [], [f"the collection {row.name!r} holds no images yet"])
+    wanted = wanted[there]
+    vectors, from_words = label_vectors(library, label_set, view.model, lambda: library.encoder_for(row)[0])
     results: list[Classification] = []
     for start in range(0, len(wanted), BLOCK):
         block = wanted[start : start + BLOCK]
@@ -103,7 +96,9 @@ def classify_stored(
             results.append(
                 Classification(uri=rows[number].uri, image_id=number, label=found[0].label, predictions=found)
             )
-    return _answer(label_set, view.model, results, [], _warnings(label_set, library.loaded_encoder(row.model_name)))
+    encoder = library.loaded_encoder(row.model_name) if from_words else None
+    warnings = label_warnings(label_set, encoder)
+    return _answer(label_set, view.model.model.name, results, [], warnings)
 
 
 def _label_set(library: Library, labels: Labels) -> LabelSetRow:
@@ -137,27 +132,6 @@ def _encoder(library: Library, collection: str | None) -> tuple[Encoder, ModelRo
         return encoder, model_rows.keep_model(connection, encoder.model)
 
 
-def _open(
-    library: Library, batch: Sequence[PictureSource], encoder: Encoder, failed: list[FailedFile]
-) -> tuple[list[str], list[NDArray[np.float32]]]:
-    names: list[str] = []
-    pixels: list[NDArray[np.float32]] = []
-    for source in batch:
-        try:
-            opened = open_picture(
-                source.data, max_pixels=library.settings.max_pixels, reduced_to=encoder.model.image_size
-            )
-        except UnreadableImage as error:
-            failed.append(FailedFile(uri=source.name, code=error.code, reason=error.message))
-        except OSError as error:
-            reason = f"the file cannot be read: {error.strerror or error}"
-            failed.append(FailedFile(uri=source.name, code="unreadable_file", reason=reason))
-        else:
-            names.append(source.name)
-            pixels.append(encoder.prepare(opened.picture))
-    return names, pixels
-
-
 def _wanted(library: Library, row: CollectionRow, ids: Sequence[int] | None, filters: Filters) -> NDArray[np.int64]:
     with library.database.read() as connection:
         if ids is None:
@@ -180,30 +154,15 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _warnings(label_set: LabelSetRow, encoder: Encoder | None) -> list[str]:
-    counts = Counter(label.name for label in label_set.labels)
-    found = [
-        f"the label {name!r} stands {count} times; its places are told apart by position"
-        for name, count in counts.items()
-        if count > 1
-    ]
-    if encoder is not None and encoder.vocabulary is not None:
-        for label in label_set.labels:
-            unknown = encoder.unknown_words(" ".join(label.prompts))
-            if unknown:
-                found.append(f"the model never saw {', '.join(unknown)} (label {label.name!r})")
-    return found
-
-
 def _answer(
     label_set: LabelSetRow,
-    model: ModelRow,
+    model: str,
     results: list[Classification],
     failed: list[FailedFile],
     warnings: list[str],
 ) -> ClassifyAnswer:
     return ClassifyAnswer(
-        model=model.model.name,
+        model=model,
         mode="single",
         label_set=label_set.name or None,
         label_set_version=label_set.version or None,

@@ -28,13 +28,17 @@ Prompt = tuple[str, str]
 
 def label_vectors(
     library: Library, label_set: LabelSetRow, model: ModelRow, encoder: Callable[[], Encoder]
-) -> NDArray[np.float32]:
-    """Unit rows float32 [labels, d] in the set's order; ``encoder`` is asked for only when a prompt is not kept."""
+) -> tuple[NDArray[np.float32], bool]:
+    """Unit rows float32 [labels, d] in the set's order, and whether they are what the model makes of its words.
+
+    ``encoder`` is asked for only when a prompt is not kept. Raises Conflict when an embedding that came with the
+    set is damaged.
+    """
     dimension = model.model.dimension
     with library.database.read() as connection:
         given = label_rows.label_embeddings(connection, label_set, model.id, dimension) if label_set.id else {}
     if len(given) == len(label_set.labels):
-        return np.stack([given[label.id] for label in label_set.labels])
+        return np.stack([given[label.id] for label in label_set.labels]), False
     wanted = [prompts_of(label.prompts, label_set.templates) for label in label_set.labels]
     kept = _kept_or_made(library, model, list(dict.fromkeys(chain.from_iterable(wanted))), encoder)
     means = np.stack([np.mean([kept[prompt] for prompt in prompts], axis=0) for prompts in wanted])
@@ -43,7 +47,7 @@ def label_vectors(
         name = label_set.labels[int(np.argmin(lengths))].name
         raise InvalidVector(f"the prompts of the label {name!r} cancel each other out")
     unit: NDArray[np.float32] = (means / lengths).astype(np.float32)
-    return unit
+    return unit, True
 
 
 def _kept_or_made(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,8 +114,8 @@ def _pictures(paths: Sequence[Path]) -> list[PictureSource]:
     from clipsearch.images import find_images, path_of, uri_of
 
     found: dict[str, None] = {}
-    for path in (path.expanduser() for path in paths):
-        if path.is_dir():
+    for path in (Path(os.path.expanduser(path)) for path in paths):
+        if os.path.isdir(path):
             found |= dict.fromkeys(file.uri for file in find_images(path))
         else:
             found[uri_of(path)] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ def demo(folder: Path, count: int) -> None:
     Needs no network, and leaves your library alone. A second run draws and encodes nothing anew.
     """
     started = time.monotonic()
-    folder = folder.expanduser()
+    folder = Path(os.path.expanduser(folder))
     pictures, data = folder / "picture-book", folder / "library"
     called = f"{program()} --data-dir {shlex.quote(str(data))}"
     _draw(pictures, count)

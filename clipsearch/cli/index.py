@@ -79,23 +79,29 @@ def index(
 
 def _sources(paths: Sequence[Path], allow_empty: bool) -> list[Path]:
     """The paths, each once and none that lies under another: no file may be reported twice."""
+    from clipsearch.browsing import outermost
     from clipsearch.errors import SourceNotFound
+    from clipsearch.images import absolute
 
-    whole = list(dict.fromkeys(Path(os.path.abspath(path.expanduser())) for path in paths))
+    whole = [Path(absolute(os.path.expanduser(path))) for path in paths]
     for path in whole:
         # Before anything is begun: the third of five folders should not be found missing after an hour.
-        if not allow_empty and not path.exists():
+        if not allow_empty and not os.path.exists(path):
             raise SourceNotFound(f"there is no folder or file {path}")
-    return [path for path in whole if not any(other != path and path.is_relative_to(other) for other in whole)]
+    return outermost(whole)
 
 
 def _known_sources(library: Library, collection: str | None) -> list[Path]:
-    from clipsearch.database.runs import list_sources
-    from clipsearch.images import path_of
+    """Where files may have failed; a source that is gone is no reason not to look at the others."""
+    from clipsearch.browsing import known_sources
+    from clipsearch.errors import SourceNotFound
 
-    row = library.collection(collection)
-    with library.database.read() as connection:
-        return [Path(path_of(uri)) for uri in list_sources(connection, row.id)]
+    there, missing = known_sources(library, collection=collection)
+    for path in missing:
+        note(f"passed over, as it is not there: {path_shown(os.fspath(path))}")
+    if missing and not there:
+        raise SourceNotFound("nothing that was indexed into this collection is there any more")
+    return there
 
 
 def _merged(reports: Sequence[IndexingReport]) -> IndexingReport:

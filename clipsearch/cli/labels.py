@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -190,7 +191,7 @@ def _read(source: str, form: str | None) -> LabelSetDraft:
     from clipsearch.label_files import parse_labels, read_label_file
 
     if source != "-":
-        path = Path(source).expanduser()
+        path = Path(os.path.expanduser(source))
         if form is None or _FORMS.get(path.suffix.lower()) == form:
             return read_label_file(path)
         data, name = path.read_bytes(), source

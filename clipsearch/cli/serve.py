@@ -16,7 +16,7 @@ from clipsearch.cli.options import encoder_options, library_options, model_optio
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it.")
 @click.option(
     "--ready-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Written when it answers; holds its address.",
+    help="Written once searches can be answered, not before the model is loaded (see /readyz); holds its address.",
 )  # fmt: skip
 @model_option
 @encoder_options

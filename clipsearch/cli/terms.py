@@ -33,14 +33,14 @@ def term_of(argument: str, weight: float = 1.0) -> Term:
 
     if argument == "-":
         return image_term(argument, weight)
-    path = Path(argument).expanduser() if "\0" not in argument and len(argument) < 4_096 else None
+    path = Path(os.path.expanduser(argument)) if "\0" not in argument and len(argument) < 4_096 else None
     is_image_name = path is not None and path.suffix.lower() in IMAGE_SUFFIXES
     if path is not None and _is_file(path):
         return image_term(argument, weight)
     if path is not None and argument.startswith(_PATH_STARTS):
         if is_image_name:
             raise NotFound(f"there is no file {argument} (to search for these words, put --text before them)")
-        if path.is_dir():
+        if os.path.isdir(path):
             raise click.UsageError(f"{argument} is a folder; to search only in it: --path-prefix {argument}")
     if is_image_name:
         note(f"there is no file {shown(argument)}: searching for these words")
@@ -63,7 +63,7 @@ def image_term(argument: str, weight: float = 1.0) -> Term:
     with in_words():
         if argument == "-":
             return Term(image=sys.stdin.buffer.read(), weight=weight)
-        path = Path(argument).expanduser()
+        path = Path(os.path.expanduser(argument))
         if not _is_file(path):
             raise NotFound(f"there is no file {argument}")
         return Term(image=path, weight=weight)
@@ -106,7 +106,7 @@ def vector_term(argument: str) -> Term:
     name, row = argument, None
     if not _is_file(Path(name)) and (found := re.fullmatch(r"(.+):(\d+)", argument)):
         name, row = found[1], int(found[2])
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if not _is_file(path):
         raise NotFound(f"there is no file {name}")
     if path.suffix.lower() == ".npy":
@@ -150,7 +150,9 @@ def filters_from(**given: object) -> Filters:
     prefix = given.get("path_prefix")
     glob = given.get("path_glob")
     if isinstance(glob, str) and glob.startswith(("./", "../", "~/")):
-        glob = os.path.abspath(os.path.expanduser(glob))
+        from clipsearch.images import absolute
+
+        glob = absolute(os.path.expanduser(glob))
     whole = {**given, "formats": tuple(names) or None, "path_prefix": _prefix(prefix), "path_glob": glob}
     with in_words():
         return Filters.model_validate(whole)
@@ -160,8 +162,8 @@ def _prefix(value: object) -> str | None:
     """A prefix that names a place on this disk becomes absolute, as uris are; any other stays as it stands."""
     if not isinstance(value, str):
         return None
-    path = Path(value).expanduser()
-    if value.startswith(("./", "../", "~", "/")) or value in {".", ".."} or path.exists():
+    path = Path(os.path.expanduser(value))
+    if value.startswith(("./", "../", "~", "/")) or value in {".", ".."} or os.path.exists(path):
         from clipsearch.images import uri_of
 
         return uri_of(path) + ("/" if value.endswith("/") and path != Path("/") else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,7 +103,7 @@ def backup(file: Path, replace: bool, as_json: bool) -> None:
     """
     from clipsearch.database.backup import back_up
 
-    file = file.expanduser()
+    file = Path(os.path.expanduser(file))
     with open_library() as library:
         size = back_up(library.database, file, replace=replace)
     if as_json:
@@ -129,7 +130,7 @@ def restore_command(file: Path, replace: bool, as_json: bool) -> None:
         database.close()
     if place is None:
         raise InvalidInput("this library's database is a server; restore it with pg_restore")
-    restore(file.expanduser(), place, replace=replace)
+    restore(Path(os.path.expanduser(file)), place, replace=replace)
     with open_library() as library:  # a backup of an older version is brought up to date
         names = [one.name for one in _collections(library)]
     if as_json:

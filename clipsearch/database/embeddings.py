@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,10 @@ from sqlalchemy import Connection, select
 from clipsearch.database.images import IMAGE_COLUMNS, NewImage, chunks
 from clipsearch.database.schema import embedding as embedding_table
 from clipsearch.database.schema import image as table
-from clipsearch.database.vectors import from_blobs
+from clipsearch.database.schema import model as model_table
+from clipsearch.database.vectors import sound_rows
+
+log = logging.getLogger(__name__)
 
 READ_ROWS = 5_000
 
@@ -27,20 +31,24 @@ class Changes:
 
 
 def content_known(connection: Connection, model_id: int, content_hash: str) -> bool:
-    """Whether these bytes were embedded by this model before, under whatever name."""
+    """Whether these bytes were embedded by this model before, under whatever name, as ``contents_by_hash`` has it."""
     query = (
-        select(table.c.id)
-        .join(embedding_table, embedding_table.c.image_id == table.c.id)
+        select(embedding_table.c.vector, model_table.c.dimension)
+        .join(table, embedding_table.c.image_id == table.c.id)
+        .join(model_table, embedding_table.c.model_id == model_table.c.id)
         .where(table.c.content_hash == content_hash, embedding_table.c.model_id == model_id)
-        .limit(1)
     )
-    return connection.execute(query).first() is not None
+    with connection.execute(query) as rows:
+        return any(sound_rows([row.vector], row.dimension)[1].all() for row in rows)
 
 
 def contents_by_hash(
     connection: Connection, model_id: int, dimension: int, hashes: Iterable[str]
 ) -> dict[str, NewImage]:
-    """What is known of these contents in any collection, embedding by this model included, by content hash."""
+    """What is known of these contents in any collection, embedding by this model included, by content hash.
+
+    A damaged embedding is as good as none.
+    """
     found: dict[str, NewImage] = {}
     for chunk in chunks(sorted(set(hashes))):
         query = (
@@ -49,9 +57,12 @@ def contents_by_hash(
             .where(table.c.content_hash.in_(chunk), embedding_table.c.model_id == model_id)
         )
         for row in connection.execute(query):
-            if row.content_hash not in found:
+            if row.content_hash in found:
+                continue
+            vectors, _ = sound_rows([row.vector], dimension)
+            if len(vectors):
                 found[row.content_hash] = NewImage(
-                    uri=row.uri, vector=from_blobs([row.vector], dimension)[0], content_hash=row.content_hash,
+                    uri=row.uri, vector=vectors[0], content_hash=row.content_hash,
                     width=row.width, height=row.height, format=row.format, taken_at=row.taken_at,
                     pixel_hash=row.pixel_hash, norm=row.norm, dtype=row.dtype,
                 )  # fmt: skip
@@ -61,7 +72,10 @@ def contents_by_hash(
 def changes_after(
     connection: Connection, collection_id: int, model_id: int, dimension: int, revision: int
 ) -> Iterator[Changes]:
-    """What changed after ``revision``, in blocks; with revision -1 everything that is there."""
+    """What changed after ``revision``, in blocks; with revision -1 everything that is there.
+
+    An image whose embedding is damaged stands in ``removed``: it cannot be found, and the others can.
+    """
     query = (
         select(table.c.id, table.c.gone, embedding_table.c.vector)
         .outerjoin(
@@ -71,20 +85,25 @@ def changes_after(
         .where(table.c.collection_id == collection_id)
     )
     query = query.where(table.c.gone == 0) if revision < 0 else query.where(table.c.revision > revision)
-    for rows in connection.execution_options(yield_per=READ_ROWS).execute(query).partitions():
+    damaged = 0
+    # Asked of the statement: said of the connection, it would hold for all that follows on it.
+    for rows in connection.execute(query.execution_options(yield_per=READ_ROWS)).partitions():
         there = [row for row in rows if not row.gone and row.vector is not None]
         away = [row.id for row in rows if row.gone or row.vector is None]
+        vectors, sound = sound_rows([row.vector for row in there], dimension)
+        ids = np.array([row.id for row in there], dtype=np.int64)
+        damaged += int(np.count_nonzero(~sound))
         yield Changes(
-            added=np.array([row.id for row in there], dtype=np.int64),
-            vectors=from_blobs([row.vector for row in there], dimension),
-            removed=np.array(away, dtype=np.int64),
+            added=ids[sound], vectors=vectors, removed=np.concatenate([np.array(away, dtype=np.int64), ids[~sound]])
         )
+    if damaged:
+        log.warning("%d images are not found, because their embeddings are damaged; run: clipsearch doctor", damaged)
 
 
 def vectors_of(
     connection: Connection, model_id: int, dimension: int, ids: Sequence[int]
 ) -> dict[int, NDArray[np.float32]]:
-    """The embeddings by this model of these images, by id."""
+    """The embeddings by this model of these images, by id; a damaged one is left out."""
     found: dict[int, NDArray[np.float32]] = {}
     for chunk in chunks(list(ids)):
         rows = connection.execute(
@@ -92,11 +111,7 @@ def vectors_of(
                 embedding_table.c.image_id.in_(chunk), embedding_table.c.model_id == model_id
             )
         ).all()
-        found.update(
-            zip(
-                (row.image_id for row in rows),
-                from_blobs([row.vector for row in rows], dimension),
-                strict=True,
-            )
-        )
+        vectors, sound = sound_rows([row.vector for row in rows], dimension)
+        ids = [row.image_id for row, usable in zip(rows, sound, strict=True) if usable]
+        found.update(zip(ids, vectors, strict=True))
     return found

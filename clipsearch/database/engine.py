@@ -17,17 +17,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from clipsearch.errors import Busy, ClipSearchError, ConfigError, StorageFull
+from clipsearch.errors import Busy, ClipSearchError, ConfigError, InvalidInput, StorageFull
 
 PAGE_SIZE = 16_384
 BUSY_SECONDS = 30.0
 _BUSY = "the database is busy with another writer; try again"
-_STORAGE_FULL_SQLSTATES = {"53100", "53200"}
-# A unique row that another transaction brought first, a serialization failure, a deadlock.
-_COLLISION_SQLSTATES = {"23505", "40001", "40P01"}
+_STORAGE_FULL = "53100"
+_TOO_LONG = "54000"
+# A unique row that another transaction brought first; a serialization failure, a deadlock; a lock that is held.
+_COLLISIONS = ("23505", "40", "55P03")
+# The connection is lost, the server is stopping or starting, takes no more connections, or has no memory for it now.
+_UNAVAILABLE = ("08", "57P0", "53300", "53200")
 
 
 class Database:
@@ -173,6 +176,8 @@ def _translated() -> Iterator[None]:
         yield
     except DatabaseError as error:
         raise _translate(error) from error
+    except UnicodeEncodeError as error:
+        raise InvalidInput("a name or text holds half of a surrogate pair, which no database can keep") from error
     except PoolTimeout as error:
         raise Busy("too many queries at once; try again", retry_after=1.0) from error
 
@@ -181,14 +186,23 @@ def _translate(error: DatabaseError) -> ClipSearchError | DatabaseError:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         return translate_sqlite(cause) or error
-    sqlstate = getattr(cause, "sqlstate", None)
-    if sqlstate in _STORAGE_FULL_SQLSTATES:
+    sqlstate = getattr(cause, "sqlstate", None) or ""
+    if sqlstate == _STORAGE_FULL:
         return StorageFull("the database server has no space left; nothing of this batch was written")
-    if sqlstate in _COLLISION_SQLSTATES:
+    if sqlstate.startswith(_COLLISIONS):
         return Busy("another process made a change of the same thing at this moment; try again", retry_after=0.5)
-    if isinstance(error, OperationalError):
+    if sqlstate.startswith(_UNAVAILABLE) or (not sqlstate and isinstance(error, OperationalError)):
         return Busy("the database server cannot be reached or broke off; try again", retry_after=2.0)
+    if sqlstate == _TOO_LONG:
+        return InvalidInput(f"a name or text is too long for the database: {_first_line(cause)}")
+    if isinstance(error, DataError):
+        return InvalidInput(f"the database cannot keep one of the values: {_first_line(cause)}")
     return error
+
+
+def _first_line(cause: BaseException | None) -> str:
+    # What follows may quote the statement.
+    return str(cause).partition("\n")[0]
 
 
 def translate_sqlite(cause: sqlite3.Error) -> ClipSearchError | None:

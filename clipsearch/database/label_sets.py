@@ -18,8 +18,8 @@ from clipsearch.database.schema import label_embedding as label_embedding_table
 from clipsearch.database.schema import label_set as table
 from clipsearch.database.schema import prompt_embedding as prompt_table
 from clipsearch.database.upsert import upsert_into
-from clipsearch.database.vectors import from_blobs, to_blobs
-from clipsearch.errors import AlreadyExists, LabelSetNotFound
+from clipsearch.database.vectors import sound_rows, to_blobs
+from clipsearch.errors import AlreadyExists, Conflict, LabelSetNotFound
 
 CHUNK = 1_000
 
@@ -71,7 +71,9 @@ def save_label_set(
         number = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
     else:
         number = known.id
-        connection.execute(update(table).where(table.c.id == number).values(values | {"version": known.version + 1}))
+        # Counted by the database: of two who replace it at once, each makes a version of its own.
+        counted = values | {"version": table.c.version + 1}
+        connection.execute(update(table).where(table.c.id == number).values(counted))
         connection.execute(delete(label_table).where(label_table.c.label_set_id == number))
     rows = [
         {"label_set_id": number, "position": position, "name": label, "prompts": list(prompts)}
@@ -140,22 +142,36 @@ def save_label_embeddings(
 def label_embeddings(
     connection: Connection, label_set: LabelSetRow, model_id: int, dimension: int
 ) -> dict[int, NDArray[np.float32]]:
-    """The vectors that came with the set for this model, by label id."""
+    """The vectors that came with the set for this model, by label id.
+
+    Raises Conflict when one is damaged: what the model makes of the names is not what was imported.
+    """
     rows = connection.execute(
         select(label_embedding_table.c.label_id, label_embedding_table.c.vector)
         .join(label_table, label_table.c.id == label_embedding_table.c.label_id)
         .where(label_table.c.label_set_id == label_set.id, label_embedding_table.c.model_id == model_id)
     ).all()
-    vectors = from_blobs([row.vector for row in rows], dimension)
+    vectors, sound = sound_rows([row.vector for row in rows], dimension)
+    if not sound.all():
+        raise Conflict(f"{len(rows) - len(vectors)} embeddings of the label set {label_set.name!r} are damaged; "
+                       "import it again: clipsearch labels import --replace")  # fmt: skip
     return {row.label_id: vector for row, vector in zip(rows, vectors, strict=True)}
 
 
 def save_prompt_embeddings(
     connection: Connection, model_id: int, prompts: Sequence[tuple[str, str]], vectors: NDArray[np.float32]
 ) -> None:
-    """Keep what the model made of (template, text) pairs; one that is kept already stays. Raises InvalidVector."""
+    """Keep what the model made of (template, text) pairs; one that is kept already stays, unless it is damaged.
+
+    Raises InvalidVector.
+    """
     if not prompts:
         return
+    kept = prompt_embeddings(connection, model_id, vectors.shape[1], prompts)
+    lacking = [_digest(*prompt) for prompt in prompts if prompt not in kept]
+    for start in range(0, len(lacking), CHUNK):
+        part = prompt_table.c.digest.in_(lacking[start : start + CHUNK])
+        connection.execute(delete(prompt_table).where(prompt_table.c.model_id == model_id, part))
     rows = [
         {
             "model_id": model_id,
@@ -172,7 +188,7 @@ def save_prompt_embeddings(
 def prompt_embeddings(
     connection: Connection, model_id: int, dimension: int, prompts: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], NDArray[np.float32]]:
-    """The kept vectors of these (template, text) pairs; what is not kept is not in the answer."""
+    """The kept vectors of these (template, text) pairs; what is not kept, or damaged, is not in the answer."""
     wanted = {_digest(template, text): (template, text) for template, text in prompts}
     digests = sorted(wanted)
     found: dict[tuple[str, str], NDArray[np.float32]] = {}
@@ -182,8 +198,9 @@ def prompt_embeddings(
                 prompt_table.c.model_id == model_id, prompt_table.c.digest.in_(digests[start : start + CHUNK])
             )
         ).all()
-        vectors = from_blobs([row.vector for row in rows], dimension)
-        found.update((wanted[row.digest], vector) for row, vector in zip(rows, vectors, strict=True))
+        vectors, sound = sound_rows([row.vector for row in rows], dimension)
+        usable = [row.digest for row, fine in zip(rows, sound, strict=True) if fine]
+        found.update((wanted[digest], vector) for digest, vector in zip(usable, vectors, strict=True))
     return found
 
 

@@ -42,7 +42,7 @@ def acquire_lease(connection: Connection, collection_id: int, purpose: str, seco
     stamp = now(connection)
     row = connection.execute(select(table).where(table.c.collection_id == collection_id).with_for_update()).first()
     if row is not None:
-        if row.expires_at > stamp and not _is_dead(row.host, row.pid, row.process_started):
+        if row.expires_at > stamp and not is_dead(row.host, row.pid, row.process_started):
             raise _refusal(row)
         connection.execute(delete(table).where(table.c.collection_id == collection_id))
     host, pid = socket.gethostname(), os.getpid()
@@ -91,7 +91,7 @@ def release_lease(connection: Connection, lease: Lease) -> None:
 def find_lease(connection: Connection, collection_id: int) -> Lease | None:
     """The lease that is in force, or None."""
     row = connection.execute(select(table).where(table.c.collection_id == collection_id)).first()
-    if row is None or row.expires_at <= now(connection) or _is_dead(row.host, row.pid, row.process_started):
+    if row is None or row.expires_at <= now(connection) or is_dead(row.host, row.pid, row.process_started):
         return None
     return Lease(**{name: row._mapping[name] for name in Lease.__dataclass_fields__})
 
@@ -105,7 +105,8 @@ def _refusal(row: Row[Any]) -> AlreadyRunning:
     )
 
 
-def _is_dead(host: str, pid: int, started: float) -> bool:
+def is_dead(host: str, pid: int, started: float) -> bool:
+    """Whether this was a process of this host that is no more."""
     if host != socket.gethostname():
         return False
     try:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import re
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import psutil
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from clipsearch.database.clock import now
-from clipsearch.database.leases import find_lease
+from clipsearch.database.leases import find_lease, is_dead
 from clipsearch.database.schema import collection as collection_table
 from clipsearch.database.schema import failure as failure_table
 from clipsearch.database.schema import run as table
@@ -18,6 +22,10 @@ from clipsearch.database.upsert import upsert_into
 from clipsearch.errors import RunNotFound
 
 UNFINISHED = ("queued", "running")
+LONGEST_REASON = 1_000
+
+_WAITS = re.compile(r"process (?P<pid>\d+) on (?P<host>.+), started (?P<started>[\d.]+)")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,11 @@ class NewFailure:
 
 
 def create_run(connection: Connection, collection_id: int, source: str) -> int:
-    """The id of a new run that waits for its turn."""
-    values = {"collection_id": collection_id, "source": source, "state": "queued", "done": 0, "counts": {},
-              "cancel_wanted": 0, "created_at": now(connection)}  # fmt: skip
+    """The id of a new run that waits for its turn in this process, which is its holder until it starts."""
+    host, pid = socket.gethostname(), os.getpid()
+    waits = f"process {pid} on {host}, started {psutil.Process(pid).create_time():.2f}"
+    values = {"collection_id": collection_id, "source": source, "state": "queued", "holder": waits, "done": 0,
+              "counts": {}, "cancel_wanted": 0, "created_at": now(connection)}  # fmt: skip
     return int(connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one())
 
 
@@ -81,7 +91,9 @@ def start_run(connection: Connection, run_id: int, holder: str) -> None:
         .values(state="interrupted", finished_at=now(connection))
     )
     connection.execute(
-        update(table).where(table.c.id == run_id).values(state="running", holder=holder, started_at=now(connection))
+        update(table)
+        .where(table.c.id == run_id)
+        .values(state="running", holder=holder, started_at=now(connection), finished_at=None, error=None)
     )
 
 
@@ -99,7 +111,9 @@ def note_progress(connection: Connection, run_id: int, done: int, total: int | N
 def finish_run(connection: Connection, run_id: int, state: str, error: str | None = None) -> None:
     """The run ended as ``state`` says."""
     connection.execute(
-        update(table).where(table.c.id == run_id).values(state=state, error=error, finished_at=now(connection))
+        update(table)
+        .where(table.c.id == run_id)
+        .values(state=state, error=None if error is None else _storable(error), finished_at=now(connection))
     )
 
 
@@ -113,21 +127,41 @@ def ask_to_cancel(connection: Connection, run_id: int) -> RunRow:
 
 
 def interrupt_orphans(connection: Connection) -> int:
-    """End the unfinished runs of collections that nobody holds the lease of; says how many there were.
+    """End the unfinished runs whose process is gone; says how many there were.
 
-    One that waits in the queue of another living process is picked up all the same when its turn comes.
+    A run is at work as long as its holder has the collection's lease. One that waits is alive as long as the process
+    that it waits in; of a process on another machine nothing can be known, and its run is left as it is while
+    anybody holds the lease, and ended else. If it lives after all, it is picked up when its turn comes.
     """
     unfinished = connection.execute(
-        select(table.c.id, table.c.collection_id, table.c.holder).where(table.c.state.in_(UNFINISHED))
+        select(table.c.id, table.c.collection_id, table.c.state, table.c.holder).where(table.c.state.in_(UNFINISHED))
     ).all()
     orphans = []
     for row in unfinished:
         lease = find_lease(connection, row.collection_id)
-        if lease is None or (row.holder is not None and row.holder != lease.holder):
+        if row.state == "queued":
+            alive = _waits_here(row.holder)
+            gone = lease is None if alive is None else not alive
+        else:
+            gone = lease is None or row.holder != lease.holder
+        if gone:
             orphans.append(row.id)
     for run_id in orphans:
         finish_run(connection, run_id, "interrupted", "the process that worked on it is gone")
     return len(orphans)
+
+
+def _waits_here(holder: str | None) -> bool | None:
+    """Whether the process that a queued run waits in is alive; None where that cannot be known."""
+    found = _WAITS.fullmatch(holder or "")
+    if found is None or found["host"] != socket.gethostname():
+        return None
+    return not is_dead(found["host"], int(found["pid"]), float(found["started"]))
+
+
+def _storable(words: str) -> str:
+    """Without what a database refuses (NUL and lone surrogates, which decoders may say), and not endless."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", words[:LONGEST_REASON])
 
 
 def get_run(connection: Connection, run_id: int) -> RunRow:
@@ -164,7 +198,8 @@ def note_failures(
     stamp = now(connection)
     rows = [
         {"collection_id": collection_id, "uri": one.uri, "size": one.size, "mtime_ns": one.mtime_ns, "code": one.code,
-         "reason": one.reason, "attempts": 1, "run_id": run_id, "first_failed_at": stamp, "last_failed_at": stamp}
+         "reason": _storable(one.reason), "attempts": 1, "run_id": run_id, "first_failed_at": stamp,
+         "last_failed_at": stamp}
         for one in failures
     ]  # fmt: skip
     upsert = upsert_into(connection, failure_table)

@@ -32,11 +32,22 @@ def to_blobs(vectors: NDArray[np.floating]) -> list[bytes]:
 
 def from_blobs(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float32]:
     """The rows [n, dimension] as float32, brought back to unit length. Raises InvalidVector for damaged bytes."""
-    if any(len(blob) != dimension * AT_REST.itemsize for blob in blobs):
-        raise InvalidVector(f"an embedding in the database has not {dimension} dimensions; run: clipsearch doctor")
-    rows = np.frombuffer(b"".join(blobs), dtype=AT_REST).reshape(len(blobs), dimension).astype(np.float32)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not np.all(np.isfinite(norms) & (norms > 0.5)):
+    rows, sound = sound_rows(blobs, dimension)
+    if not sound.all():
         raise InvalidVector("an embedding in the database is damaged; run: clipsearch doctor")
-    rows /= norms
     return rows
+
+
+def sound_rows(blobs: Sequence[bytes], dimension: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The rows of the blobs that are sound, as ``from_blobs`` gives them, and for each blob whether it is."""
+    width = dimension * AT_REST.itemsize
+    sound = np.array([len(blob) == width for blob in blobs], dtype=np.bool_)
+    whole = [blob for blob in blobs if len(blob) == width]
+    rows = np.frombuffer(b"".join(whole), dtype=AT_REST).reshape(len(whole), dimension).astype(np.float32)
+    norms = np.linalg.norm(rows, axis=1)
+    usable = np.isfinite(norms) & (norms > 0.5)
+    sound[sound] = usable
+    if not usable.all():
+        rows, norms = rows[usable], norms[usable]
+    rows /= norms[:, None]
+    return rows, sound

@@ -66,8 +66,7 @@ def _card(known: dict[str, Any], dimension: int) -> str:
     return f"""# The demo model ({known["family"]})
 
 A two-tower CLIP in an open_clip architecture (ModifiedResNet and a two-layer text transformer, 64 × 64 pixels,
-{dimension} dimensions), trained {_ORIGINS[known["family"]]} on pictures that this project draws itself
-(`clipsearch/demo/drawing`).
+{dimension} dimensions), trained {_ORIGINS[known["family"]]} on pictures that this project draws itself.
 Family: {_FAMILIES[known["family"]]}.
 
 It loads as any local checkpoint: `local-dir:clipsearch/demo/{weights}`.

@@ -1,8 +1,8 @@
 """Finds, hashes and opens image files upright and in true colour; with the demo the only room with Pillow.
 
-What follows from names and bytes alone (``find_images``, ``uri_of``, ``read_file``, ``content_hash``) is here
-at once; what needs Pillow is imported at its first use, so that a run over an unchanged folder never pays for
-it.
+What follows from names and bytes alone (``find_images``, ``uri_of``, ``presence``, ``read_file``,
+``content_hash``) is here at once; what needs Pillow is imported at its first use, so that a run over an
+unchanged folder never pays for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-from clipsearch.images.finding import IMAGE_SUFFIXES, FoundFile, find_images, path_of, uri_of
+from clipsearch.config import absolute
+from clipsearch.images.finding import IMAGE_SUFFIXES, FoundFile, Presence, find_images, path_of, presence, uri_of
 from clipsearch.images.hashing import content_hash, read_file
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ __all__ = [
     "MAX_PIXELS",
     "FoundFile",
     "Opened",
+    "Presence",
     "SheetEntry",
     "Source",
+    "absolute",
     "content_hash",
     "draw_contact_sheet",
     "find_images",
@@ -34,6 +37,7 @@ __all__ = [
     "path_of",
     "pixel_hash",
     "pixel_hash_distance",
+    "presence",
     "read_file",
     "thumbnail_of",
     "uri_of",

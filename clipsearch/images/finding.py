@@ -14,12 +14,14 @@ import urllib.parse
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from clipsearch.config import absolute
 from clipsearch.errors import InvalidInput, SourceNotFound
 from clipsearch.images.signatures import PREFIX_BYTES, READ_HERE, sniff
 
 OnError = Callable[[str, str], None]
+Presence = Literal["there", "gone", "unknown"]
 
 IMAGE_SUFFIXES: Final = frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .dib .gif .tif .tiff .pcx .avif .avifs "
@@ -65,7 +67,7 @@ def find_images(
 
     Raises SourceNotFound, at the call, when the source does not exist.
     """
-    top = os.path.abspath(source)
+    top = absolute(source)
     try:
         status = Path(top).stat()
     except (OSError, ValueError) as error:
@@ -78,13 +80,13 @@ def find_images(
 
 
 def uri_of(path: str | os.PathLike[str]) -> str:
-    """The uri of a local file: its absolute path, links not resolved, as it stands.
+    """The uri of a local file: its absolute path, links not resolved (but for those before a ``..``), as it stands.
 
     A name that is not Unicode (bytes that are no UTF-8) or holds NUL becomes ``file://`` with percent-encoded
     bytes, which every database can store. ``path_of`` gives the path back. Raises InvalidInput for a text
     that can be no file's name (a lone surrogate that stands for no byte).
     """
-    return _uri(os.path.abspath(path))
+    return _uri(absolute(path))
 
 
 def path_of(uri: str) -> str:
@@ -94,6 +96,16 @@ def path_of(uri: str) -> str:
     if Path(uri).is_absolute():
         return uri
     raise InvalidInput(f"{uri!r} is not the uri of a local file")
+
+
+def presence(path: str | os.PathLike[str]) -> Presence:
+    """Whether a file is at a path; ``unknown`` where that cannot be told, as in a folder that may not be entered."""
+    try:
+        return "there" if stat.S_ISREG(os.stat(path).st_mode) else "gone"
+    except OSError as error:
+        return "gone" if error.errno in (errno.ENOENT, errno.ENOTDIR) else "unknown"
+    except ValueError:  # NUL and lone surrogates: no file can have such a name
+        return "gone"
 
 
 def _uri(path: str) -> str:

@@ -56,4 +56,10 @@ def open_file(path: str | Path) -> BinaryIO:
 def cannot_be_read(error: OSError | ValueError | MemoryError) -> UnreadableImage:
     """The reason, for a person, why a file's bytes could not be had."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return UnreadableImage(f"the file cannot be read: {words or type(error).__name__}")
+    return UnreadableImage(f"the file cannot be read: {printable(words or type(error).__name__)}")
+
+
+def printable(words: str) -> str:
+    """The words on one line, with U+FFFD for what no one could read and some databases refuse (NUL among it)."""
+    line = " ".join(words.split())
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)

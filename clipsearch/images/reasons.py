@@ -8,7 +8,7 @@ from PIL import Image as PILImage
 from PIL import UnidentifiedImageError
 
 from clipsearch.errors import TooManyPixels, UnreadableImage, UnsupportedFormat
-from clipsearch.images.hashing import cannot_be_read
+from clipsearch.images.hashing import cannot_be_read, printable
 from clipsearch.images.signatures import READ_HERE
 
 _CUT_SHORT = re.compile(r"truncat|not enough|not large enough|unexpected end|eof|incomplete", re.IGNORECASE)
@@ -57,7 +57,7 @@ def _words(error: Exception) -> str:
 
 
 def _quoted(words: str) -> str:
-    short = " ".join(words.split())
+    short = printable(words)
     if len(short) > _LONGEST_WORDS:
         short = short[: _LONGEST_WORDS - 1] + "…"
     return f" ({short})" if short else ""

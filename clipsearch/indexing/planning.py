@@ -14,7 +14,7 @@ from clipsearch.answers import FailedFile
 from clipsearch.database.images import KnownFile
 from clipsearch.database.runs import FailureRow, NewFailure
 from clipsearch.errors import EmptySource, InvalidInput, SourceNotFound
-from clipsearch.images import FoundFile, find_images, path_of, uri_of
+from clipsearch.images import FoundFile, absolute, find_images, path_of, uri_of
 
 # Failures that only another content or another installation can mend; the rest is tried again in every run.
 CONTENT_FAILURES = frozenset({"unreadable_image", "unsupported_format", "too_many_pixels"})
@@ -62,7 +62,7 @@ def scan_source(source: Path, *, allow_empty: bool) -> Scan:
 def uri_prefixes(source: Path) -> tuple[str, ...]:
     """What the uris under a source begin with; also those of names that are not Unicode."""
     uri = uri_of(source)
-    as_file = "file://" + urllib.parse.quote_from_bytes(os.fsencode(os.path.abspath(source)))
+    as_file = "file://" + urllib.parse.quote_from_bytes(os.fsencode(absolute(source)))
     return tuple(dict.fromkeys((uri, uri.rstrip("/") + "/", as_file, as_file.rstrip("/") + "/")))
 
 

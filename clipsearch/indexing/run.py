@@ -69,7 +69,7 @@ def index_source(
     committed before an error stays.
     """
     options = options or IndexingOptions()
-    source = Path(absolute(source.expanduser()))
+    source = Path(absolute(os.path.expanduser(source)))
     started = time.monotonic()
     if options.dry_run:
         report = preview(library, source, collection, options)

@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import url_for
 
 from clipsearch.answers import RunInfo
-from clipsearch.browsing import cancel_run, list_runs, show_run
+from clipsearch.browsing import cancel_run, list_runs
 from clipsearch.indexing import IndexingOptions
 from clipsearch.web.context import context
 from clipsearch.web.messages import JobBody
@@ -36,7 +36,7 @@ def jobs() -> JobList:
 @routes.output(RunInfo)
 def job(job_id: int) -> RunInfo:
     """How far a job has come, or how it ended."""
-    return show_run(context().library, job_id)
+    return context().jobs.show(job_id)
 
 
 @routes.post("/jobs/<id:job_id>/cancel")
