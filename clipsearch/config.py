@@ -37,6 +37,8 @@ def absolute(path: str | os.PathLike[str]) -> str:
     A link that the user chose stays the name under which things are kept. ``link/..`` however is the folder above
     the link's target, not the one that holds the link, so that what stands up to the last ``..`` is resolved.
     """
+    if os.fspath(path).startswith("//"):  # which POSIX keeps, and Linux reads as one
+        path = "/" + os.fspath(path).lstrip("/")
     parts = Path(path).parts
     if ".." not in parts:
         return os.path.abspath(path)
@@ -99,14 +101,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="what the log shows")
 
     @property
-    def url(self) -> str:
-        """The database's URL: the one that was set, or the embedded one in the data folder."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'clipsearch.db'}"
+    def database(self) -> str | Path:
+        """Where the database is: the URL that was set, or the embedded one's file in the data folder."""
+        return self.database_url or self.data_dir / "clipsearch.db"
 
     @property
     def embedded(self) -> bool:
         """Whether the database is a file of our own, which may be created and upgraded without asking."""
-        return self.url.startswith("sqlite")
+        return self.database_url is None or self.database_url.startswith("sqlite")
 
     @classmethod
     def settings_customise_sources(

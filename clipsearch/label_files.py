@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any
 
 import yaml
@@ -77,8 +78,9 @@ def _load(text: str, form: str, name: str) -> Any:
         if form == "json":
             return json.loads(text, object_pairs_hook=_no_repeats)
         return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
-    except (json.JSONDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise InvalidLabelSet(f"{name} is not {form.upper()}: {error}") from error
+    except (ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
+        # Also a date or a number that is none, and a key that cannot be one.
+        raise InvalidLabelSet(f"{name} is not {form.upper()} that a label set can be made of: {error}") from error
 
 
 def _from_tree(tree: Any, name: str) -> LabelSetDraft:
@@ -86,7 +88,7 @@ def _from_tree(tree: Any, name: str) -> LabelSetDraft:
     if isinstance(tree, Mapping) and "labels" in tree:
         unknown = set(tree) - {"labels", "templates", "template"}
         if unknown:
-            raise InvalidLabelSet(f"{name} has the unknown keys {', '.join(map(str, sorted(unknown)))}; "
+            raise InvalidLabelSet(f"{name} has the unknown keys {', '.join(sorted(map(brief, unknown)))}; "
                                   "known are labels and templates")  # fmt: skip
         templates = tree.get("templates", tree.get("template", ()))
         tree = tree["labels"]
@@ -103,7 +105,7 @@ def _pair(entry: Any, name: str) -> tuple[str, list[str]]:
     if isinstance(entry, Mapping):
         label = entry.get("name", entry.get("label"))
         if label is None or set(entry) - {"name", "label", "prompts", "prompt"}:
-            raise InvalidLabelSet(f"an entry of {name} must hold name and prompts, not {dict(entry)!r}")
+            raise InvalidLabelSet(f"an entry of {name} must hold name and prompts, not {brief(entry)}")
         return _text(label, name), _texts(entry.get("prompts", entry.get("prompt")), name)
     return _text(entry, name), []
 
@@ -117,7 +119,7 @@ def _texts(value: Any, name: str) -> list[str]:
 def _text(value: Any, name: str) -> str:
     # YAML reads no, on and 1.0 as other things than words: what was meant can only be asked.
     if not isinstance(value, str):
-        raise InvalidLabelSet(f"{name} holds {value!r}, which is not a text; put it in quotes")
+        raise InvalidLabelSet(f"{name} holds {brief(value)}, which is not a text; put it in quotes")
     return value
 
 
@@ -139,13 +141,20 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise InvalidLabelSet(f"the key {key!r} stands twice")
+            raise InvalidLabelSet(f"the key {brief(key)} stands twice")
         found[key] = value
     return found
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without silent loss: of a key that stands twice, PyYAML would keep the last."""
+    """YAML without silent loss (of a key that stands twice, PyYAML would keep the last) and without aliases, by which
+    four hundred bytes become gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """A node, as long as it is written out."""
+        if self.check_event(yaml.AliasEvent):
+            raise InvalidLabelSet("a label file may not use YAML aliases (*name); write the labels out")
+        return super().compose_node(parent, index)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
@@ -154,8 +163,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
         for key, value in node.value
     ]
     for key, _ in pairs:
-        if isinstance(key, list | dict):
-            raise InvalidLabelSet(f"the key {key!r} is not a text")
+        if isinstance(key, list | dict | set):
+            raise InvalidLabelSet(f"the key {brief(key)} is not a text")
     return _no_repeats(pairs)
 
 

@@ -39,7 +39,7 @@ class Library:
         An embedded library of an older schema is upgraded (a copy is kept beside it) unless ``may_upgrade`` is
         false, as for a server. Raises SchemaMismatch, ConfigError.
         """
-        database = Database(settings.url)
+        database = Database(settings.database)
         try:
             current = current_revision(database)
             if settings.embedded and current != newest_revision() and (may_upgrade or current is None):
@@ -178,6 +178,7 @@ def _check_name(name: str) -> None:
         or len(name) > 200
         or any(character in name for character in "/\\\n\r\t")
         or not _storable(name)
+        or name.strip() in {".", ".."}
     ):
         raise InvalidInput("a collection's name is 1 to 200 characters of text, without slashes and line breaks")
 

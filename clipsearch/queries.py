@@ -14,6 +14,7 @@ MAX_DEPTH = 10_000
 MAX_TERMS = 16
 MAX_DIMENSION = 65_536
 MAX_LABELS = 1_000
+MAX_PROMPTS = 5_000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile(r"\s*[-+]?[0-9]+(\.[0-9]*)?\s*")
 
@@ -130,6 +131,8 @@ class Labels(Strict):
     def _one_of(self) -> Labels:
         if (self.label_set is None) == (not self.labels):
             raise ValueError("give either a label_set or labels")
+        if len(self.labels) * max(1, len(self.templates)) > MAX_PROMPTS:
+            raise ValueError(f"labels times templates must not exceed {MAX_PROMPTS}; store a label set for more")
         if self.label_set is not None and self.templates:
             raise ValueError("a stored label set has its own templates")
         return self

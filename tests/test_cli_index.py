@@ -207,3 +207,9 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left(monkeypatch: pytest.Monke
     assert "holiday: indexing" in written
     assert "64/64" in written
     assert "20 images/s, 0:05 left, 2 failed" in written
+
+
+def test_an_empty_path_is_no_wish_for_the_working_folder(shelf: Shelf) -> None:
+    done = shelf.call("index", "")
+    assert done.code == 2
+    assert "empty" in done.err

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.config import FOREIGN_NAMES, PREFIX, Settings, read_settings
+from clipsearch.config import FOREIGN_NAMES, PREFIX, Settings, absolute, read_settings
 from clipsearch.errors import ConfigError
+from clipsearch.library import Library
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def test_without_anything_set_the_defaults_hold(tmp_path: Path) -> None:
     settings = read_settings()
     assert settings == Settings()
     assert settings.embedded
-    assert settings.url == f"sqlite:///{settings.data_dir / 'clipsearch.db'}"
+    assert settings.database == settings.data_dir / "clipsearch.db"
     assert settings.host == "127.0.0.1"
 
 
@@ -130,8 +131,20 @@ def test_the_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_servers_url_is_no_embedded_library() -> None:
     settings = read_settings(database_url="postgresql://user@host/name")
     assert not settings.embedded
-    assert settings.url == "postgresql://user@host/name"
+    assert settings.database == "postgresql://user@host/name"
 
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a?b#c %41"
+    with Library.open(read_settings(data_dir=folder)) as library:
+        assert library.database.path == folder / "clipsearch.db"
+    assert (folder / "clipsearch.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_two_slashes_at_the_start_are_one() -> None:
+    assert absolute("//tmp/x") == absolute("/tmp/x") == "/tmp/x"

@@ -58,12 +58,12 @@ def test_templates_come_with_the_labels() -> None:
         ("yaml", "? [a, b]\n: c\n", r"\['a', 'b'\] is not a text"),
         ("yaml", "- [cat]\n- dog\n", "which is not a text"),
         ("yaml", "!!python/object/apply:os.system ['true']", "not YAML"),
-        ("yaml", "&a [*a, dog]", "not a text|not YAML"),
+        ("yaml", "&a [*a, dog]", "not use YAML aliases"),
         ("yaml", "cat: [\n", "not YAML"),
         ("json", "[" * 100_000, "not JSON"),
         ("json", "{'cat': 1}", "not JSON"),
         ("json", "42", "must be a list of labels"),
-        ("json", '{"labels": ["a", "b"], "colour": 1}', "unknown keys colour"),
+        ("json", '{"labels": ["a", "b"], "colour": 1}', "unknown keys 'colour'"),
         ("json", '[{"prompts": ["x"]}, "dog"]', "must hold name and prompts"),
         ("csv", 'cat,"never closed\ndog', "not CSV"),
         ("csv", "", "at least two labels"),
@@ -123,3 +123,31 @@ def test_no_text_breaks_the_reader(text: str, form: str) -> None:
     except ClipSearchError:
         labels = 2
     assert labels >= 2
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("yaml", "labels: [&a [x, y], *a]"),
+        ("yaml", "labels: [a, b, 2024-13-45]"),
+        ("yaml", "[a, 0x_]"),
+        ("yaml", "? !!set {a, b}\n: c\nd: e"),
+        ("yaml", "labels: [a, b]\n1: x\nfoo: y"),
+        ("json", "[" + "9" * 5_000 + "]"),
+    ],
+    ids=["alias", "no date", "no number", "a set as a key", "unknown keys of two kinds", "a long number"],
+)
+def test_odd_yaml_and_json_is_refused_in_words(form: str, text: str) -> None:
+    with pytest.raises(InvalidLabelSet):
+        parse_labels(text, form)
+
+
+def test_a_file_of_aliases_does_not_grow(tmp_path: Path) -> None:
+    nest = "x"
+    for level in range(9):
+        nest = f"&n{level} [{', '.join([nest] + [f'*n{level - 1}'] * 8 if level else [nest])}]"
+    file = tmp_path / "laugh.yaml"
+    file.write_text(f"- {nest}\n")
+    with pytest.raises(InvalidLabelSet) as refused:
+        read_label_file(file)
+    assert len(refused.value.message) < 500

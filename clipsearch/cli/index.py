@@ -32,7 +32,7 @@ _NAMED = 20
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path())
 @collection_option
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--retry-failed", is_flag=True, help="Try files again that failed before; without PATH, wherever.")
@@ -44,7 +44,7 @@ _NAMED = 20
 @encoder_options
 @library_options
 def index(
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     collection: str | None,
     dry_run: bool,
     retry_failed: bool,
@@ -58,6 +58,8 @@ def index(
     """
     if not paths and not retry_failed:
         raise click.UsageError("name a folder or a file to index")
+    if "" in paths:  # as from a variable that is not set
+        raise click.UsageError("a path is empty; for the working folder, say .")
     from clipsearch.cli.progress import progress_shown
     from clipsearch.indexing import IndexingOptions, index_source
 
@@ -77,7 +79,7 @@ def index(
         _tell(_merged(reports), collection)
 
 
-def _sources(paths: Sequence[Path], allow_empty: bool) -> list[Path]:
+def _sources(paths: Sequence[str], allow_empty: bool) -> list[Path]:
     """The paths, each once and none that lies under another: no file may be reported twice."""
     from clipsearch.browsing import outermost
     from clipsearch.errors import SourceNotFound

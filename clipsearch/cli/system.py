@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -127,8 +128,8 @@ def current(as_json: bool) -> None:
     settings = settings_from_flags()
     found = None
     # To look must not make a library.
-    if not settings.embedded or os.path.exists(settings.url.removeprefix("sqlite:///")):
-        database = Database(settings.url)
+    if not isinstance(settings.database, Path) or settings.database.exists():
+        database = Database(settings.database)
         try:
             found = current_revision(database)
         finally:
@@ -150,7 +151,7 @@ def upgrade_command(as_json: bool) -> None:
     from clipsearch.database import Database
     from clipsearch.database.migrating import upgrade
 
-    database = Database(settings_from_flags().url)
+    database = Database(settings_from_flags().database)
     try:
         before, after = upgrade(database)
     finally:
@@ -190,11 +191,9 @@ def show(as_json: bool) -> None:
 
 
 def _masked(settings: Settings) -> str:
-    if settings.embedded:
-        return settings.url
     from clipsearch.database import Database
 
-    database = Database(settings.url)
+    database = Database(settings.database)
     try:
         return database.safe_url
     finally:

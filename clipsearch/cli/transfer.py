@@ -123,7 +123,7 @@ def restore_command(file: Path, replace: bool, as_json: bool) -> None:
     from clipsearch.database.backup import restore
     from clipsearch.errors import InvalidInput
 
-    database = Database(settings_from_flags().url)
+    database = Database(settings_from_flags().database)
     try:
         place = database.path
     finally:

@@ -36,11 +36,12 @@ _UNAVAILABLE = ("08", "57P0", "53300", "53200")
 class Database:
     """Connections to one database: ``read()`` for a consistent view, ``write()`` for a transaction.
 
-    ``url`` is SQLAlchemy's. Raises ConfigError for a URL that cannot be used.
+    ``where`` is a SQLite file or an SQLAlchemy URL. Raises ConfigError for a URL that cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url: URL = _parse(url)
+    def __init__(self, where: str | Path) -> None:
+        # A path is no text to put into a URL: a ? in a folder's name would begin the options there.
+        self.url: URL = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else _parse(where)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             _make_folder(self.url)
