@@ -329,3 +329,9 @@ def test_markup_in_file_names_and_labels_is_text_on_the_page(site: Site) -> None
     assert "<img src=x" not in page
     assert "<b>x" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;.png" in page
+
+
+@pytest.mark.parametrize("model", ["/etc", "hf-hub:evil/evil", "ViT-B-32//etc/passwd", "ViT-B-32/openai"])
+def test_no_stranger_makes_the_server_load_or_fetch_a_model(shared_site: Site, model: str) -> None:
+    answer = shared_site.client.post(f"{API}/collections", json={"name": "strange", "model": model})
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "not_allowed")

@@ -7,7 +7,10 @@ from flask import url_for
 
 from clipsearch.answers import CollectionInfo
 from clipsearch.browsing import list_failures
-from clipsearch.inspecting import list_collections, show_collection
+from clipsearch.encoder.names import demo_names
+from clipsearch.errors import NotAllowed
+from clipsearch.inspecting import list_collections, show_collection, status
+from clipsearch.library import Library
 from clipsearch.web.context import context
 from clipsearch.web.messages import CollectionBody, PageArgs, RenameBody
 from clipsearch.web.replies import CollectionList, FailurePage
@@ -28,6 +31,7 @@ def collections() -> CollectionList:
 def create_collection(json_data: CollectionBody) -> tuple[CollectionInfo, int, dict[str, str]]:
     """Make a collection."""
     library = context().library
+    _check_model(library, json_data.model)
     library.create_collection(json_data.name, json_data.model)
     where = url_for("collections.collection", name=json_data.name)
     return show_collection(library, json_data.name, with_index=False), 201, {"Location": where}
@@ -65,3 +69,16 @@ def failures(name: str, query_data: PageArgs) -> FailurePage:
     """The files that could not be indexed, and why."""
     found = list_failures(context().library, collection=name)
     return FailurePage(failures=found[query_data.offset : query_data.offset + query_data.limit], total=len(found))
+
+
+def _check_model(library: Library, name: str | None) -> None:
+    """Raises NotAllowed for a model that nobody chose for this library: its name may be a path, or stand for a
+    download."""
+    if name is None:
+        return
+    chosen = {library.model_name(), *demo_names(), *(model.name for model in status(library).models)}
+    if library.model_name(name) not in chosen:
+        raise NotAllowed(
+            f"over HTTP a collection has one of the models {', '.join(sorted(chosen))}; make one of another model "
+            "with: clipsearch collections create NAME --model MODEL"
+        )
