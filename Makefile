@@ -71,6 +71,10 @@ clean:  ## remove what tools left behind
 distclean: clean  ## remove .venv as well
 	@rm -rf $(VENV)
 
+# Beside the editable install, whose finder comes too late in a folder that holds a clone named clipsearch.
+ON_PATH = $(BIN)/python -c "import pathlib, sysconfig; \
+  pathlib.Path(sysconfig.get_path('purelib'), 'clipsearch_checkout.pth').write_text('$(CURDIR)\n')"
+
 PACKAGE := setup.cfg pyproject.toml clipsearch/__init__.py
 
 # Each step leaves a file behind when it is done, so a step that was cut short is done again.
@@ -100,9 +104,11 @@ $(VENV)/constraints.txt: constraints.txt $(VENV)/.torch
 $(VENV)/.installed-demo: $(PACKAGE) $(VENV)/constraints.txt
 	@echo "Installing clipsearch"
 	@$(PIP_INSTALL) --constraint $(VENV)/constraints.txt --no-build-isolation --editable .
+	@$(ON_PATH)
 	@touch $@
 
 $(VENV)/.installed-dev: $(PACKAGE) $(VENV)/constraints.txt
 	@echo "Installing clipsearch with its tests and tools"
 	@$(PIP_INSTALL) --constraint $(VENV)/constraints.txt --no-build-isolation --editable '.[dev]'
+	@$(ON_PATH)
 	@touch $(VENV)/.installed-demo $@

@@ -7,7 +7,9 @@ from clipsearch.database import label_sets as label_rows
 from clipsearch.database.label_sets import LabelSetRow
 from clipsearch.label_files import LabelSetDraft
 from clipsearch.library import Library
-from clipsearch.prompts import DEFAULT_TEMPLATES, check_set_name, repeated_labels
+from clipsearch.prompts import DEFAULT_TEMPLATES, PLAIN_TEMPLATE, check_set_name, repeated_labels
+
+_ARTICLES = frozenset("a an the this that some one two three no".split())
 
 check_name = check_set_name  # the command line asks for it here
 
@@ -20,7 +22,7 @@ def save_label_set(library: Library, name: str, draft: LabelSetDraft, *, replace
     name = check_set_name(name)
     with library.database.write() as connection:
         row = label_rows.save_label_set(
-            connection, name, draft.labels, draft.templates or DEFAULT_TEMPLATES, replace=replace
+            connection, name, draft.labels, draft.templates or _usual_templates(draft), replace=replace
         )
     return describe(row)
 
@@ -56,3 +58,9 @@ def describe(row: LabelSetRow) -> LabelSetInfo:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _usual_templates(draft: LabelSetDraft) -> tuple[str, ...]:
+    # Whoever writes "a dog" has written a phrase, which must not become "a photo of a a dog."
+    phrases = any(prompt.split()[0].lower() in _ARTICLES for _, prompts in draft.labels for prompt in prompts)
+    return (PLAIN_TEMPLATE,) if phrases else DEFAULT_TEMPLATES

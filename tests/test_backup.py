@@ -30,6 +30,7 @@ def test_a_backup_is_a_library_of_its_own(
 ) -> None:
     draw_many(photos, 5)
     index(library, photos)
+    (tmp_path / "other").mkdir()
     size = back_up(library.database, tmp_path / "other" / "clipsearch.db")
     assert size == (tmp_path / "other" / "clipsearch.db").stat().st_size
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["clipsearch.db"]
@@ -175,3 +176,9 @@ def test_only_a_sound_library_is_restored(library: Library, tmp_path: Path) -> N
         restore(tmp_path / "good.db", place)
     restore(tmp_path / "good.db", tmp_path / "fresh" / "clipsearch.db")
     assert (tmp_path / "fresh" / "clipsearch.db").is_file()
+
+
+def test_a_backup_into_a_folder_that_is_not_there_makes_none(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no folder"):
+        back_up(library.database, tmp_path / "mistyped" / "backup.db")
+    assert not (tmp_path / "mistyped").exists()

@@ -46,3 +46,9 @@ def test_sets_are_listed_by_name_and_leave_when_told(any_library: Library) -> No
 def test_a_name_that_could_not_stand_in_a_path_is_refused(library: Library, name: str) -> None:
     with pytest.raises(InvalidLabelSet, match="1 to 200 characters"):
         save_label_set(library, name, PETS)
+
+
+def test_prompts_that_someone_wrote_stand_as_they_are(library: Library) -> None:
+    saved = save_label_set(library, "pets", draft_of([("cat", ["a cat"]), ("dog", [])]))
+    assert saved.templates == ["{}"]
+    assert save_label_set(library, "names", draft_of([("cat", []), ("dog", [])])).templates == ["a photo of a {}."]

@@ -139,7 +139,7 @@ def _tell_what_next(called: str, seconds: float) -> None:
     say("The web page, at http://127.0.0.1:8000")
     say(f"    {called} serve")
     say("Another search of the picture-book")
-    say(f'    {called} search "a white cat in the forest"')
+    say(f'    {called} search "a dog on a beach"')
     say("Your own pictures, with a large model that is downloaded once")
     say(f"    {name} index ~/Pictures")
     say(f'    {name} search "a dog on a beach"')

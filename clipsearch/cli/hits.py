@@ -65,7 +65,7 @@ def form_of(given: dict[str, Any]) -> Form:
 def give(answer: SearchAnswer, form: Form, title: str) -> None:
     """Print the answer; with no hit, leave with the exit code for that."""
     if form.sheet is not None:
-        write_sheet(form.sheet, answer.hits, title)
+        _write_sheet_of_some(form.sheet, answer.hits, title)
         note(f"contact sheet: {shown(str(form.sheet))}")
     if form.as_json:
         print_json(answer)
@@ -96,6 +96,13 @@ def print_hits(hits: list[Hit], beside: Path | None = None) -> None:
         for hit in hits
     ]
     print_table(("rank", "score", "id", "file"), rows, numbers=("rank", "score", "id"))
+
+
+def _write_sheet_of_some(path: Path, hits: list[Hit], title: str) -> None:
+    if hits:
+        write_sheet(path, hits, title)
+    else:
+        note("no contact sheet was written: there is nothing to show")
 
 
 def write_sheet(path: Path, hits: list[Hit], title: str) -> None:

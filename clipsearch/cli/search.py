@@ -55,7 +55,7 @@ def search_command(
     \b
     clipsearch search "a dog on a beach"
     clipsearch search ./dog.jpg --add "2:golden retriever" --minus 0.5:./pool.jpg
-    clipsearch search "sunset" --from 2024-05-01 --glob "*/greece/*" --print0 | xargs -0 ls -l
+    clipsearch search "sunset" --from 2024-05-01 --glob "*/greece/*" --print0 | xargs -0 -r ls -l
     """
     form = form_of(given)
     terms = [
@@ -71,7 +71,7 @@ def search_command(
     from clipsearch.searching import search
 
     title = " ".join(filter(None, (query, *texts, *images, *(f"+ {one}" for one in plus),
-                                   *(f"− {one}" for one in minus))))  # fmt: skip
+                                   *(f"- {one}" for one in minus))))  # fmt: skip
     _query(terms or _placeholder(), given)  # a usage error before a library is opened, or made
     with open_library() as library:
         terms += [stored_term(library, one, collection) for one in stored]

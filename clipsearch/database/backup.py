@@ -25,6 +25,8 @@ def back_up(database: Database, target: Path, *, replace: bool = False) -> int:
         raise InvalidInput("this library's database is a server; back it up with pg_dump")
     if target.exists() and not replace:
         raise AlreadyExists(f"{target} exists already; choose another name, or replace it with --replace")
+    if not target.parent.is_dir():
+        raise NotFound(f"there is no folder {target.parent} for the backup")
     with _aside(target) as aside:
         with closing(sqlite3.connect(database.path)) as source, closing(sqlite3.connect(aside)) as copy:
             source.execute("PRAGMA query_only=ON")
@@ -49,6 +51,7 @@ def restore(backup: Path, database_path: Path, *, replace: bool = False) -> None
         raise AlreadyExists(f"{database_path} holds a library already; replace it with --replace")
     _check(backup)
     with _aside(database_path) as aside:
+        database_path.parent.mkdir(parents=True, exist_ok=True)
         original = sqlite3.connect(f"file:{_quoted(backup)}?mode=ro", uri=True)
         with closing(original) as source, closing(sqlite3.connect(aside)) as copy:
             source.backup(copy)
@@ -68,7 +71,6 @@ def _aside(target: Path) -> Iterator[Path]:
     """A name beside ``target`` to write to first; what goes wrong comes out as one of our errors."""
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         yield aside
     except sqlite3.Error as error:
         raise (translate_sqlite(error) or InvalidInput(f"{target} cannot be written: {error}")) from error

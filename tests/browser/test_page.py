@@ -112,7 +112,7 @@ def test_a_search_shows_pictures_with_scores_and_stands_in_the_address(page: Pag
     assert "q=a+dog" in page.url
     assert len(tiles(page)) == 60
     assert page.locator(".tile .score").first.inner_text().lstrip("-").replace(".", "").isdigit()
-    assert page.inner_text("#status") == "60 images"
+    assert page.inner_text("#status") == "the first 60 images"
     until(page, "[...document.querySelectorAll('.tile img')].slice(0, 4).every(one => one.naturalWidth > 0)")
     page.click("#more")
     until(page, "document.querySelectorAll('.tile').length === 71")

@@ -49,10 +49,13 @@ function tile(hit, inCollection) {
   const base = `/api/v1/collections/${encodeURIComponent(inCollection)}/images/${id}`;
   const [width, height] = fitted(hit.image);
   const image = make("img", { width, height, loading: "lazy", decoding: "async", alt: fileName(uri) });
-  image.src = `${base}/thumbnail?v=${(hash || "").slice(0, 16)}`;
+  const version = (hash || "").slice(0, 16);
+  image.src = `${base}/thumbnail?v=${version}`;
+  const large = make("a", { className: "large", target: "_blank" }, image);
+  large.href = `${base}/thumbnail?size=960&v=${version}`;
   const link = make("a", { className: "similar", textContent: "similar" });
   link.href = `/?similar=${id}&collection=${encodeURIComponent(inCollection)}`;
-  return make("li", { className: "tile" }, image,
+  return make("li", { className: "tile" }, large,
     make("div", { className: "name", title: uri, textContent: fileName(uri) }),
     make("div", { className: "row" },
       make("span", { className: "score", title: "cosine similarity", textContent: hit.score.toFixed(3) }), link));
@@ -83,7 +86,7 @@ function showAsked(what) {
 
 function summary(answer, count) {
   if (answer.notice && !count) return answer.notice;
-  const parts = [count === 1 ? "1 image" : `${count} images`];
+  const parts = [count === 1 ? "1 image" : count < pageHits ? `${count} images` : `the first ${count} images`];
   if (answer.unknown_words.length) parts.push(`the model never saw: ${answer.unknown_words.join(", ")}`);
   if (answer.truncated) parts.push("the text was longer than the model reads");
   return parts.join("; ");
