@@ -11,8 +11,6 @@ from clipsearch.prompts import DEFAULT_TEMPLATES, PLAIN_TEMPLATE, check_set_name
 
 _ARTICLES = frozenset("a an the this that some one two three no".split())
 
-check_name = check_set_name  # the command line asks for it here
-
 
 def save_label_set(library: Library, name: str, draft: LabelSetDraft, *, replace: bool = False) -> LabelSetInfo:
     """Store a set under ``name``; an old one of that name is replaced on request and counts up its version.

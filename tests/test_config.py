@@ -62,7 +62,7 @@ def test_names_that_are_the_tests_own_are_let_pass(monkeypatch: pytest.MonkeyPat
     for name in FOREIGN_NAMES - {"CLIPSEARCH_CONFIG"}:
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("CLIPSEARCH_CONFIG", str(tmp_path / "mine.toml"))
-    read_settings()
+    assert read_settings() == Settings()
 
 
 @pytest.mark.parametrize(

@@ -145,19 +145,17 @@ def import_command(
 ) -> None:
     """Take over a label set with its embeddings: row N of the .npy file belongs to name N."""
     from clipsearch.importing import import_label_set
-    from clipsearch.labelling import check_name
-    from clipsearch.prompts import check_template
 
     with open_library() as library:
         report = import_label_set(
             library,
-            check_name(name if name is not None else embeddings.stem),
+            name if name is not None else embeddings.stem,
             embeddings,
             names,
             model=model,
             logit_scale=logit_scale,
             logit_bias=logit_bias,
-            templates=tuple(check_template(one) for one in templates) or ("{}",),
+            templates=templates,
             replace=replace,
         )
     tell_import(report, as_json, "label")
