@@ -19,7 +19,7 @@ from clipsearch.errors import AlreadyExists, CollectionNotFound, InvalidInput
 from clipsearch.indexes import Indexes, IndexView
 
 if TYPE_CHECKING:
-    from clipsearch.encoder import Encoder
+    from clipsearch.encoder import Encoder, TextEncoder
 
 
 class Library:
@@ -90,6 +90,10 @@ class Library:
             return encoder, row
         with self.database.write() as connection:
             return encoder, model_rows.keep_model(connection, encoder.model)
+
+    def text_encoder_for(self, collection: CollectionRow) -> tuple[TextEncoder, ModelRow]:
+        """What embeds texts by the collection's model, and the model's row; raises as ``encoder_for``."""
+        return self.encoder_for(collection)
 
     def model_of(self, collection: CollectionRow) -> ModelRow | None:
         """The row of the collection's model, without loading it; None before the first embedding."""

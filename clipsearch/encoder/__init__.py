@@ -6,7 +6,7 @@ Importing it imports neither: they come with the first ``open_encoder`` or catal
 from clipsearch.encoder.catalogue import ModelListing, describe_model, download_model, list_models
 from clipsearch.encoder.names import ModelSource, parse_model_name
 from clipsearch.encoder.open_clip_encoder import OpenClipEncoder, open_encoder
-from clipsearch.encoder.protocol import Encoded, Encoder
+from clipsearch.encoder.protocol import Encoded, Encoder, TextEncoder
 
 __all__ = [
     "Encoded",
@@ -14,6 +14,7 @@ __all__ = [
     "ModelListing",
     "ModelSource",
     "OpenClipEncoder",
+    "TextEncoder",
     "describe_model",
     "download_model",
     "list_models",

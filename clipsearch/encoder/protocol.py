@@ -27,15 +27,38 @@ class Encoded:
     norms: NDArray[np.float32]
 
 
-class Encoder(Protocol):
-    """Turns pictures and texts into embeddings: one row per input, in order, never fewer.
+class TextEncoder(Protocol):
+    """Turns texts into embeddings by one model; the half of an Encoder that a search by words needs.
 
-    Safe to share between threads: forwards take turns, and ``prepare`` runs in parallel.
+    Safe to share between threads.
     """
 
     @property
     def model(self) -> Model:
         """The facts of the model that are kept with its embeddings."""
+
+    @property
+    def vocabulary(self) -> frozenset[str] | None:
+        """The words that a small model was taught, or None for a model that knows language at large."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Encoded:
+        """Embed texts as they stand, cut at the model's context.
+
+        Raises InvalidVector, with ``positions``, for inputs whose row is zero or not finite.
+        """
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        """For each text, whether it is longer than the model's context and would lose its end."""
+
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of ``text`` outside the vocabulary, lower-cased, each once; [] without a vocabulary."""
+
+
+class Encoder(TextEncoder, Protocol):
+    """Turns pictures and texts into embeddings: one row per input, in order, never fewer.
+
+    Safe to share between threads: forwards take turns, and ``prepare`` runs in parallel.
+    """
 
     @property
     def device(self) -> str:
@@ -49,10 +72,6 @@ class Encoder(Protocol):
     def batch_size(self) -> int:
         """How many pictures to hand over at a time; falls when the GPU's memory proved too small."""
 
-    @property
-    def vocabulary(self) -> frozenset[str] | None:
-        """The words that a small model was taught, or None for a model that knows language at large."""
-
     def prepare(self, picture: PIL.Image.Image) -> NDArray[np.float32]:
         """The model's own preprocessing of one upright picture: float32 [3, height, width]."""
 
@@ -64,12 +83,3 @@ class Encoder(Protocol):
 
     def encode_images(self, pictures: Sequence[PIL.Image.Image]) -> Encoded:
         """Prepare and embed upright pictures; raises as ``encode_prepared``."""
-
-    def encode_texts(self, texts: Sequence[str]) -> Encoded:
-        """Embed texts as they stand, cut at the model's context; raises as ``encode_prepared``."""
-
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        """For each text, whether it is longer than the model's context and would lose its end."""
-
-    def unknown_words(self, text: str) -> list[str]:
-        """The words of ``text`` outside the vocabulary, lower-cased, each once; [] without a vocabulary."""
