@@ -24,7 +24,7 @@ ifneq ($(REFERENCE_DATA),)
 export CLIPSEARCH_REFERENCE_DATA ?= $(abspath $(REFERENCE_DATA))
 endif
 
-.PHONY: help setup demo serve test test-golden test-faults check lint types format dockerfile-check clean distclean
+.PHONY: help setup demo serve test test-golden test-faults check lint types format dockerfile-check benchmark benchmark-quick clean distclean
 
 help:  ## list the commands
 	@sed -n -E 's/^([a-z-]+):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -63,6 +63,12 @@ format: $(VENV)/.installed-dev  ## put the code into the agreed format
 
 dockerfile-check:  ## run the Dockerfile's commands without a Docker daemon (root, minutes)
 	@$(PYTHON) scripts/check_dockerfile.py
+
+benchmark: $(VENV)/.installed-dev  ## measure everything beside its rivals (hours, PyPI); BENCHMARK=search-1m one line of it
+	@$(BIN)/python scripts/benchmark.py $(or $(BENCHMARK),all)
+
+benchmark-quick: $(VENV)/.installed-dev  ## six figures in under 50 seconds
+	@$(BIN)/python scripts/benchmark.py --quick
 
 clean:  ## remove what tools left behind
 	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

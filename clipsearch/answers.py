@@ -146,6 +146,22 @@ class IndexInfo(Answer):
     images: int
     revision: int
     memory_bytes: int
+    mapped_bytes: int = Field(default=0, description="those of them that lie in a mapped file")
+    trial: TrialInfo | None = Field(default=None, description="how an approximate index was measured")
+
+
+class TrialInfo(Answer):
+    """What an approximate index was measured to find, whether it came into service or not."""
+
+    in_service: bool
+    recall_image: float = Field(description="share of the ten nearest that image queries find")
+    recall_text: float = Field(description="share of the ten nearest that text queries find")
+    image_queries: int
+    text_queries: int
+    text_source: str = Field(description="which text queries: stored, encoded or synthetic")
+    rows: int = Field(description="images there were when it was trained")
+    cells: int
+    probes: int = Field(description="cells that a query visits")
 
 
 class LeaseInfo(Answer):
@@ -230,6 +246,18 @@ class DoctorReport(Answer):
     healthy: bool
     checked: dict[str, int]
     findings: list[Finding]
+
+
+class CalibrationReport(Answer):
+    """What int8 does to images that it was not calibrated by; only where it passed may it be used."""
+
+    model: str
+    images: int = Field(description="by how many images it was calibrated")
+    checked: int = Field(description="by how many others it was checked")
+    overlap: float = Field(description="mean share of the ten nearest neighbours that stayed")
+    agreement: float = Field(description="share of images whose best label stayed, in the worst label set")
+    reference: str = Field(description="the number format that it is compared with")
+    passed: bool
 
 
 class StatusReport(Answer):

@@ -76,6 +76,12 @@ class OpenLibrary:
         asked = Query(terms=terms, k=k, filters=filters or Filters(), **options)
         return search(self.library, asked, collection=collection)
 
+    def search_many(self, queries: Sequence[Query], *, collection: str | None = None) -> list[SearchAnswer]:
+        """Up to 32 searches at once, answered in their order; quicker than one after the other."""
+        from clipsearch.searching import search_many
+
+        return search_many(self.library, queries, collection=collection)
+
     def similar(self, image_id: int, *, k: int = 20, collection: str | None = None, **options: Any) -> SearchAnswer:
         """The images nearest to a stored one, itself left out."""
         return self.search((Term(image_id=image_id),), k=k, collection=collection, **options)

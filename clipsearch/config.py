@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -18,36 +17,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from clipsearch.environment import FOREIGN_NAMES, PREFIX, absolute, config_file, default_data_dir
 from clipsearch.errors import ConfigError
 from clipsearch.model import DEFAULT_MODEL
-
-PREFIX = "CLIPSEARCH_"
-CONFIG_FILE = "clipsearch.toml"
-
-# Names under our prefix that are read by the tests and by make, not by the software.
-FOREIGN_NAMES = frozenset(
-    {"CLIPSEARCH_REFERENCE_DATA", "CLIPSEARCH_REQUIRE_BROWSER", "CLIPSEARCH_REQUIRE_SERVERS", "CLIPSEARCH_KILL_CYCLES",
-     "CLIPSEARCH_DEEP_TESTS", "CLIPSEARCH_CONFIG"}
-)  # fmt: skip
-
-
-def absolute(path: str | os.PathLike[str]) -> str:
-    """The absolute path that the system would follow; links are kept, but for those before a ``..``.
-
-    A link that the user chose stays the name under which things are kept. ``link/..`` however is the folder above
-    the link's target, not the one that holds the link, so that what stands up to the last ``..`` is resolved.
-    """
-    if os.fspath(path).startswith("//"):  # which POSIX keeps, and Linux reads as one
-        path = "/" + os.fspath(path).lstrip("/")
-    parts = Path(path).parts
-    if ".." not in parts:
-        return os.path.abspath(path)
-    behind = len(parts) - parts[::-1].index("..")
-    try:
-        above = os.path.realpath(Path(*parts[:behind]))
-    except ValueError:  # NUL and lone surrogates: no file can have such a name
-        return os.path.abspath(path)
-    return os.path.abspath(os.path.join(above, *parts[behind:]))
 
 
 def _absolute(path: Path) -> Path:
@@ -70,7 +42,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", validate_default=True)
 
     data_dir: AbsolutePath = Field(
-        default_factory=lambda: Path(platformdirs.user_data_dir("clipsearch", appauthor=False)),
+        default_factory=default_data_dir,
         description="where an embedded library keeps its database and index files",
     )
     database_url: str | None = Field(
@@ -78,14 +50,20 @@ class Settings(BaseSettings):
     )
     model: str = Field(default=DEFAULT_MODEL, min_length=1, description="the model of collections that are created")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="number type of the model"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        default="auto", description="number type of the model; int8 after `clipsearch models calibrate`"
+    )
+    runtime: Literal["auto", "torch", "openvino"] = Field(
+        default="auto", description="what runs the model; auto takes OpenVINO where it is installed and outruns torch"
     )
     batch_size: int | None = Field(
         default=None, ge=1, le=4096, description="images encoded at once; chosen by device if not set"
     )
     decode_threads: int | None = Field(
         default=None, ge=1, le=256, description="threads that decode; one per core if not set"
+    )
+    decode_processes: int | None = Field(
+        default=None, ge=0, le=256, description="processes that decode; none on a CPU, one per core on a GPU if not set"
     )
     collection: str = Field(default="default", min_length=1, max_length=200, description="the collection to work on")
     roots: Annotated[tuple[AbsolutePath, ...], NoDecode, BeforeValidator(_split_paths)] = Field(
@@ -96,8 +74,18 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         default=30.0, ge=1.0, le=3600.0, description="how long a silent indexer keeps its lease"
     )
+    recall_floor: float = Field(
+        default=0.97, ge=0.0, le=1.0, description="measured recall below which an approximate index does not serve"
+    )
     host: str = Field(default="127.0.0.1", description="address that the server binds")
     port: int = Field(default=8000, ge=0, le=65535, description="port that the server binds; 0 takes a free one")
+    use_server: bool = Field(
+        default=True, description="whether a search asks a running server of the same library, where there is one"
+    )
+    light_text: bool = Field(
+        default=True,
+        description="whether the text half of a model is kept ready for quick starts, 250 MB for a ViT-B/32",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="what the log shows")
 
     @property
@@ -121,11 +109,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then environment, then the file: no other source."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
-
-
-def config_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """The settings file: the one named by CLIPSEARCH_CONFIG, else clipsearch.toml in the working folder."""
-    return Path(environ.get("CLIPSEARCH_CONFIG", CONFIG_FILE)).expanduser()
 
 
 def read_settings(**flags: Any) -> Settings:

@@ -3,8 +3,9 @@
 ::
 
     ClipSearchError
-    ├─ InvalidInput        UnreadableImage, UnsupportedFormat, TooManyPixels, EmptyText, TextTooLong,
-    │                      InvalidTemplate, InvalidLabelSet, InvalidVector, InvalidFilter, EmptySource
+    ├─ InvalidInput        UnreadableImage, UnsupportedFormat, TooManyPixels, DecoderCrashed, EmptyText,
+    │                      TextTooLong, InvalidTemplate, InvalidLabelSet, InvalidVector, InvalidFilter,
+    │                      EmptySource
     ├─ NotFound            CollectionNotFound, ImageNotFound, LabelSetNotFound, ModelNotFound,
     │                      RunNotFound, SourceNotFound
     ├─ NotAllowed          a path outside the configured roots
@@ -57,6 +58,12 @@ class TooManyPixels(UnreadableImage):
     """The header declares more pixels than the limit allows."""
 
     code = "too_many_pixels"
+
+
+class DecoderCrashed(UnreadableImage):
+    """The decoder ended its process, or had to be ended with it, when it was given these bytes."""
+
+    code = "decoder_crashed"
 
 
 class EmptyText(InvalidInput):

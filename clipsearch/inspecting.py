@@ -19,6 +19,7 @@ from clipsearch.answers import (
     LeaseInfo,
     ModelInfo,
     StatusReport,
+    TrialInfo,
 )
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
@@ -35,6 +36,7 @@ from clipsearch.database.leases import renew_lease
 from clipsearch.database.migrating import current_revision
 from clipsearch.errors import InvalidInput, UnreadableImage
 from clipsearch.images import Presence, content_hash, path_of, presence
+from clipsearch.indexes import IndexView
 from clipsearch.library import Library
 from clipsearch.queries import Filters
 
@@ -119,14 +121,7 @@ def _collection_info(library: Library, row: CollectionRow, *, with_index: bool) 
         revision=row.revision,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        index=IndexInfo(
-            kind=view.index.kind,
-            images=len(view.index),
-            revision=view.revision,
-            memory_bytes=view.index.memory_bytes,
-        )
-        if view
-        else None,
+        index=_index_info(view) if view else None,
         lease=LeaseInfo(
             holder=lease.holder,
             purpose=lease.purpose,
@@ -134,6 +129,30 @@ def _collection_info(library: Library, row: CollectionRow, *, with_index: bool) 
             expires_at=lease.expires_at,
         )
         if lease
+        else None,
+    )
+
+
+def _index_info(view: IndexView) -> IndexInfo:
+    index, trial = view.index, view.index.trial
+    return IndexInfo(
+        kind=index.kind,
+        images=len(index),
+        revision=view.revision,
+        memory_bytes=index.memory_bytes,
+        mapped_bytes=index.mapped_bytes,
+        trial=TrialInfo(
+            in_service=index.kind != "flat_fp16",
+            recall_image=trial.recall_image,
+            recall_text=trial.recall_text,
+            image_queries=trial.image_queries,
+            text_queries=trial.text_queries,
+            text_source=trial.text_source,
+            rows=trial.rows,
+            cells=trial.cells,
+            probes=trial.probes,
+        )
+        if trial
         else None,
     )
 

@@ -3,23 +3,61 @@
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager
+from collections import OrderedDict
+from collections.abc import Hashable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch.config import Settings
 from clipsearch.database import Database
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import models as model_rows
-from clipsearch.database.collections import CollectionRow
+from clipsearch.database.collections import CollectionRow, CollectionState
 from clipsearch.database.heartbeat import held_lease
 from clipsearch.database.leases import Lease
 from clipsearch.database.migrating import check_schema, current_revision, newest_revision, upgrade
 from clipsearch.database.models import ModelRow
-from clipsearch.errors import AlreadyExists, CollectionNotFound, InvalidInput
-from clipsearch.indexes import Indexes, IndexView
+from clipsearch.errors import AlreadyExists, ClipSearchError, CollectionNotFound, InvalidInput
+from clipsearch.indexes import EmbedTexts, Indexes, IndexView
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder, TextEncoder
+    from clipsearch.encoder.light_text import LightTextEncoder
+    from clipsearch.model import Model
+
+
+# Of what is remembered of label sets: a hundred thousand labels of 512 dimensions take 205 million bytes.
+RECENT_BYTES = 256 * 2**20
+
+
+class Recent:
+    """Values by key, up to a number of bytes; the one that was not asked for longest goes first. Thread-safe."""
+
+    def __init__(self, limit: int = RECENT_BYTES) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._held: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: Hashable) -> object | None:
+        """The value of this key, or None."""
+        with self._lock:
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key][0]
+
+    def keep(self, key: Hashable, value: object, size: int) -> None:
+        """Remember a value of ``size`` bytes, unless it is larger than all that may be kept."""
+        with self._lock:
+            self._bytes -= self._held.pop(key, (None, 0))[1]
+            if size > self._limit:
+                return
+            self._held[key] = (value, size)
+            self._bytes += size
+            while self._bytes > self._limit:
+                self._bytes -= self._held.popitem(last=False)[1][1]
 
 
 class Library:
@@ -30,7 +68,12 @@ class Library:
         self.database = database
         self._encoders: dict[str, Encoder] = {}
         self._encoder_lock = threading.Lock()
-        self._indexes = Indexes(database, settings.data_dir / "indexes")
+        self.recent = Recent()
+        self._runtimes = settings.data_dir / "runtimes"
+        self._light_encoders: dict[tuple[str, str | None], LightTextEncoder] = {}
+        self._light_lock = threading.Lock()
+        self._export_lock = threading.Lock()
+        self._indexes = Indexes(database, settings.data_dir / "indexes", settings.recall_floor)
 
     @classmethod
     def open(cls, settings: Settings, *, may_upgrade: bool = True) -> Library:
@@ -51,7 +94,8 @@ class Library:
         return cls(settings, database)
 
     def close(self) -> None:
-        """Close the database; the library cannot be used after that."""
+        """End what runs in the background and close the database; the library cannot be used after that."""
+        self._indexes.close()
         self.database.close()
 
     def __enter__(self) -> Library:
@@ -70,9 +114,19 @@ class Library:
 
                 settings = self.settings
                 self._encoders[name] = open_encoder(
-                    name, device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size
+                    name,
+                    device=settings.device,
+                    dtype=settings.dtype,
+                    batch_size=settings.batch_size,
+                    runtime=settings.runtime,
+                    cache=self._runtimes,
                 )
             return self._encoders[name]
+
+    @property
+    def runtimes_folder(self) -> Path:
+        """Where conversions of models for other runtimes are kept."""
+        return self._runtimes
 
     def loaded_encoder(self, name: str) -> Encoder | None:
         """The encoder of this model if it is in memory already."""
@@ -92,8 +146,55 @@ class Library:
             return encoder, model_rows.keep_model(connection, encoder.model)
 
     def text_encoder_for(self, collection: CollectionRow) -> tuple[TextEncoder, ModelRow]:
-        """What embeds texts by the collection's model, and the model's row; raises as ``encoder_for``."""
+        """What embeds texts by the collection's model, and the model's row; raises as ``encoder_for``.
+
+        The full encoder where it is in memory; else the exported text tower, which is there in a moment, where one
+        stands for the very weights that made the collection's embeddings; else the full encoder.
+        """
+        if self.settings.light_text and self.loaded_encoder(collection.model_name) is None:
+            row = self.model_of(collection)
+            light = self._light_text_encoder(row.model) if row is not None else None
+            if row is not None and light is not None:
+                return light, row
         return self.encoder_for(collection)
+
+    def prepare_text_encoder(self, collection: str | None = None) -> None:
+        """Have the exported text tower at hand, where there is one, while other threads do other things.
+
+        What goes wrong is left to ``text_encoder_for``, which is asked again.
+        """
+        if not self.settings.light_text:
+            return
+        with suppress(ClipSearchError):
+            row = self.model_of(self.collection(collection))
+            if row is not None:
+                self._light_text_encoder(row.model)
+
+    def keep_text_runtime(self, name: str) -> bool:
+        """Export the text tower of a model in memory, if need be, so that the next process need not load torch.
+
+        True when it stands. Takes some seconds, once for each model: call it when the answer has been given. What
+        goes wrong is said in the log. False, too, for a model that is not in memory, and where the settings say so.
+        """
+        encoder = self.loaded_encoder(name)
+        if not self.settings.light_text or encoder is None or encoder.model.fingerprint is None:
+            return False
+        from clipsearch.encoder.text_keeping import keep_text_runtime
+
+        with self._export_lock:  # one at a time, and each thread finds what the one before it has kept
+            return keep_text_runtime(encoder.model.name, encoder.model.fingerprint, self._runtimes)
+
+    def _light_text_encoder(self, model: Model) -> LightTextEncoder | None:
+        from clipsearch.encoder.light_text import open_light_text
+
+        key = (model.name, model.fingerprint)
+        with self._light_lock:
+            if key not in self._light_encoders:
+                light = open_light_text(self._runtimes, model)
+                if light is None:
+                    return None
+                self._light_encoders[key] = light
+            return self._light_encoders[key]
 
     def model_of(self, collection: CollectionRow) -> ModelRow | None:
         """The row of the collection's model, without loading it; None before the first embedding."""
@@ -110,11 +211,19 @@ class Library:
 
     def collection(self, name: str | None = None) -> CollectionRow:
         """The collection of this name, or the one that the settings name. Raises CollectionNotFound."""
+        with self.database.read() as connection:
+            return collection_rows.get_collection(connection, self._collection_name(name))
+
+    def collection_state(self, name: str | None = None) -> CollectionState:
+        """How the collection of this name stands at this moment; raises as ``collection``."""
+        with self.database.read() as connection:
+            return collection_rows.state_of_name(connection, self._collection_name(name))
+
+    def _collection_name(self, name: str | None) -> str:
         name = name or self.settings.collection
         if not _storable(name):
             raise CollectionNotFound("there is no collection of such a name: it holds characters that are no text")
-        with self.database.read() as connection:
-            return collection_rows.get_collection(connection, name)
+        return name
 
     def ensure_collection(self, name: str | None = None, model: str | None = None) -> tuple[CollectionRow, bool]:
         """The collection of this name, made with ``model`` (else the settings') if need be; and whether it was."""
@@ -167,9 +276,25 @@ class Library:
         """
         return self._indexes.view(collection, wait=wait)
 
+    def index_at(self, state: CollectionState, *, wait: bool = True) -> IndexView | None:
+        """As ``index``, for one who has just read how the collection stands."""
+        return self._indexes.view_at(state, wait=wait)
+
     def keep_snapshot(self, collection: CollectionRow) -> bool:
-        """Write the index to disk, if it is not there as it stands; true when it was written."""
-        return self._indexes.keep_snapshot(collection)
+        """Write the index to disk, if it is not there as it stands; true when it was written.
+
+        A collection that has outgrown an exact scan is given its approximate index first, which takes a while.
+        """
+        return self._indexes.keep_snapshot(collection, self._embed_texts(collection))
+
+    def start_retraining(self) -> None:
+        """From now on train approximate indexes in the background when searches find them due, until ``close``."""
+        self._indexes.start_retraining(self._embed_texts)
+
+    def _embed_texts(self, collection: CollectionRow) -> EmbedTexts | None:
+        """What makes text embeddings by the collection's model, where that is in memory."""
+        encoder = self.loaded_encoder(collection.model_name)
+        return None if encoder is None else lambda texts: encoder.encode_texts(list(texts)).vectors
 
     def rebuild_index(self, collection: CollectionRow) -> None:
         """Throw the index away, in memory and on disk, and build it from rows."""

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime as dt
 import re
+import sys
+from array import array
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 MAX_K = 1_000
 MAX_DEPTH = 10_000
 MAX_TERMS = 16
+MAX_QUERIES = 32
 MAX_DIMENSION = 65_536
 MAX_LABELS = 1_000
 MAX_PROMPTS = 5_000
@@ -26,9 +40,38 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def _numbers(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("is neither a list of numbers nor base64") from error
+    if len(data) % 4 or len(data) > 4 * MAX_DIMENSION:
+        raise ValueError(f"is not base64 of 1 to {MAX_DIMENSION} little-endian float32 numbers")
+    numbers = array("f", data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return tuple(numbers)
+
+
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
 ShortText = Annotated[str, Field(max_length=2_000), AfterValidator(_no_nul)]
 ImageId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Vector = Annotated[
+    tuple[float, ...],
+    Field(min_length=1, max_length=MAX_DIMENSION),
+    BeforeValidator(_numbers),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": MAX_DIMENSION},
+                {"type": "string", "contentEncoding": "base64"},
+            ],
+            "description": "numbers, or base64 of them as little-endian float32, which is quicker to read",
+        }
+    ),
+]
 
 
 class Strict(BaseModel):
@@ -82,7 +125,7 @@ class Term(Strict):
     text: Text | None = None
     image: bytes | PurePath | None = None
     image_id: ImageId | None = None
-    vector: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_DIMENSION)] | None = None
+    vector: Vector | None = None
     weight: Annotated[float, Field(ge=-100.0, le=100.0)] = 1.0
 
     @model_validator(mode="after")

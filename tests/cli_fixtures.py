@@ -115,7 +115,8 @@ def spawn(
 
 def _plain_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLIPSEARCH_")}
-    return {**kept, "OMP_NUM_THREADS": "1"}
+    # As for all tests: no conversion, and no export after the first search of each library.
+    return {**kept, "OMP_NUM_THREADS": "1", "CLIPSEARCH_RUNTIME": "torch", "CLIPSEARCH_LIGHT_TEXT": "false"}
 
 
 def new_shelf(base: Path, name: str) -> Shelf:

@@ -28,6 +28,10 @@ for _name in [name for name in os.environ if name.upper().startswith("CLIPSEARCH
     del os.environ[_name]
 # Before torch and the hub's client are imported, and for every process that a test starts.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+# A conversion for each new library would take seconds; the tests of the other runtime ask for it.
+os.environ["CLIPSEARCH_RUNTIME"] = "torch"
+# An export after each test's first run would take hours together; tests of the export ask for it themselves.
+os.environ["CLIPSEARCH_LIGHT_TEXT"] = "false"
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 

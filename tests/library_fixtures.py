@@ -55,6 +55,10 @@ class CountingEncoder:
         return self.inner.device
 
     @property
+    def runtime(self) -> str:
+        return self.inner.runtime
+
+    @property
     def dtype(self) -> str:
         return self.inner.dtype
 

@@ -5,7 +5,10 @@ The encoder stands in for the model only: the store, the index and the runs are 
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -16,10 +19,10 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from clipsearch import browsing
+from clipsearch import browsing, images
 from clipsearch.config import Settings
 from clipsearch.encoder import Encoded
-from clipsearch.indexing import Progress, committing, index_source
+from clipsearch.indexing import IndexingOptions, Progress, committing, index_source
 from clipsearch.library import Library
 from clipsearch.model import Model
 
@@ -30,7 +33,7 @@ NAME = "/stands/in/for/a/model"
 class PixelEncoder:
     """A fixed random projection of a picture's pixels: equal pictures equal, others far apart."""
 
-    device, dtype, batch_size, vocabulary = "cpu", "float32", BATCH, None
+    device, dtype, runtime, batch_size, vocabulary = "cpu", "float32", "torch", BATCH, None
 
     def __init__(self, dimension: int) -> None:
         self.model = Model(NAME, dimension, 100.0, fingerprint="f" * 64, image_size=8)
@@ -95,7 +98,7 @@ def index_slowly(data_dir: str, photos: str) -> None:
 
 def acknowledge_commits() -> None:
     """Say what each batch of a run brought, when its transaction is committed and not before."""
-    for name in ("flush", "finish"):
+    for name in ("commit", "finish"):
         setattr(committing.Committer, name, _telling(getattr(committing.Committer, name)))
 
 
@@ -111,3 +114,37 @@ def _telling(step: Any) -> Any:
 def say(**words: Any) -> None:
     sys.stdout.write(json.dumps(words) + "\n")
     sys.stdout.flush()
+
+
+def index_with_bad_decoders(data_dir: str, photos: str, bad_decoders: str, retry_failed: bool = False) -> None:
+    """Index with decoders that may crash, in this process and in those that it starts."""
+    os.environ["PYTHONPATH"] = bad_decoders
+    spec = importlib.util.spec_from_file_location("bad_decoders", Path(bad_decoders) / "sitecustomize.py")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    logging.basicConfig(level=logging.WARNING)
+    with open_library(Path(data_dir)) as library:
+        index_source(library, Path(photos), options=IndexingOptions(retry_failed=retry_failed))
+
+
+def index_and_stop_in_a_decoder(data_dir: str, photos: str, name: str) -> None:
+    """Index, and never come back from the decoder that is given the file of this name."""
+    open_picture, wanted = images.open_picture, Path(photos, name).read_bytes()
+
+    def stop(source: Any, **options: Any) -> Any:
+        if source == wanted:
+            say(state="in hand")
+            time.sleep(600)
+        return open_picture(source, **options)
+
+    images.open_picture = stop
+    with open_library(Path(data_dir)) as library:
+        index_source(library, Path(photos))
+
+
+def open_apart_and_wait(path: str) -> None:
+    """Open a picture in a process apart, and wait for whoever ends this one."""
+    images.DecodingProcess().open_picture(Path(path))
+    say(state="waiting")
+    time.sleep(600)

@@ -18,8 +18,10 @@ FLOORS = {"ground": 0, "noun": 1, "apart": 1, "hall": 2, "verb": 3, "door": 4}
 # Every room that is not a verb; verbs are known by their -ing.
 ROOMS = {
     "clipsearch": "ground",  # the package itself: its version
+    "announcement": "ground",
     "answers": "ground",
     "config": "ground",
+    "environment": "ground",
     "errors": "ground",
     "matrices": "ground",
     "model": "ground",
@@ -53,6 +55,8 @@ HEAVY = {
     "timm": {"encoder"},
     "huggingface_hub": {"encoder"},
     "safetensors": {"encoder"},
+    "openvino": {"encoder"},
+    "nncf": {"encoder"},
     "faiss": {"vector_index"},
     "sqlalchemy": {"database"},
     "alembic": {"database"},

@@ -13,8 +13,8 @@ from library_fixtures import CountingEncoder, draw_many, index, library_with, un
 from sqlalchemy import func, select
 
 from clipsearch import browsing
-from clipsearch.classifying import PictureSource, classify_pictures, classify_stored
-from clipsearch.classifying.scoring import predict, softmax
+from clipsearch.classifying import PictureSource, classify_all, classify_pictures, classify_stored
+from clipsearch.classifying.scoring import predict, rank, softmax
 from clipsearch.database import collections as collection_rows
 from clipsearch.database.schema import prompt_embedding
 from clipsearch.errors import (
@@ -28,9 +28,11 @@ from clipsearch.errors import (
     LabelSetNotFound,
     TextTooLong,
 )
+from clipsearch.importing import import_label_set
 from clipsearch.label_files import draft_of
-from clipsearch.labelling import save_label_set
-from clipsearch.library import Library
+from clipsearch.labelling import delete_label_set, save_label_set
+from clipsearch.library import Library, Recent
+from clipsearch.matrices import Choices
 from clipsearch.model import Model
 from clipsearch.queries import Filters, Labels
 
@@ -106,6 +108,68 @@ def test_a_label_is_the_mean_of_its_unit_prompts_brought_back_to_unit_length(
     assert (answer.label_set, answer.label_set_version, answer.mode) == ("pets", 1, "single")
 
 
+# Many at once ----------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(2, 30), st.sampled_from([8, 64, 512]), st.data())
+def test_the_labels_of_many_are_those_of_exact_arithmetic(
+    seed: int, images: int, labels: int, dimension: int, data: st.DataObject
+) -> None:
+    chance = np.random.default_rng(seed)
+    rows = unit_rows(images, dimension, seed=seed)
+    # Labels that repeat, and some that no float32 can tell apart for sure.
+    columns = unit_rows(labels, dimension, seed=seed + 1)[chance.integers(0, labels, labels)]
+    columns[::2] = columns[::2] + chance.normal(scale=1e-7, size=columns[::2].shape).astype(np.float32)
+    model = Model("m", dimension, 100.0, -3.0)
+    top = data.draw(st.one_of(st.none(), st.integers(1, labels)))
+    exact = rank(rows, columns, model, top)
+    positions, scores, sums = Choices(columns, 100.0).best(rows, top or labels)
+    all_scores = rows.astype(np.float64) @ columns.astype(np.float64).T
+    assert np.take_along_axis(all_scores, positions, axis=1) == pytest.approx(exact.scores, abs=1e-14)
+    assert scores == pytest.approx(exact.scores, abs=1e-5)
+    for row in positions.tolist():
+        assert len(set(row)) == len(row)
+        for place, position in enumerate(row):
+            alike = [other for other in row[place:] if (columns[other] == columns[position]).all()]
+            assert alike == sorted(alike)
+    assert np.exp(100.0 * scores - sums[:, None]) == pytest.approx(exact.probabilities, rel=1e-3, abs=1e-12)
+
+
+@pytest.mark.parametrize("top", [1, 2, None])
+@pytest.mark.parametrize("many", [0, 10**9])
+def test_all_that_is_stored_is_classified_as_arrays(
+    filled: Library, monkeypatch: pytest.MonkeyPatch, many: int, top: int | None
+) -> None:
+    told = classify_stored(filled, PETS, top=top)
+    monkeypatch.setattr("clipsearch.classifying.scoring.MANY_SCORES", many)
+    monkeypatch.setattr("clipsearch.classifying.stored.BLOCK", 5)
+    seen: list[tuple[int, int]] = []
+    found = classify_all(filled, PETS, top=top, on_progress=lambda done, total: seen.append((done, total)))
+    blocks = list(found)
+    assert [len(block.ids) for block in blocks] == [5, 5, 2]
+    assert seen == [(5, 12), (10, 12), (12, 12)]
+    assert np.concatenate([block.ids for block in blocks]).tolist() == [one.image_id for one in told.results]
+    for plural, name in (("positions", "position"), ("scores", "score"), ("probabilities", "probability")):
+        rows = np.concatenate([getattr(block.ranked, plural) for block in blocks])
+        expected = [[getattr(one, name) for one in result.predictions] for result in told.results]
+        assert rows == pytest.approx(np.array(expected), rel=1e-4, abs=1e-6)
+    assert [block.ids.tolist() for block in found] == [block.ids.tolist() for block in blocks]
+
+
+def test_a_long_classification_can_be_ended_between_blocks(filled: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipsearch.classifying.stored.BLOCK", 4)
+    done: list[int] = []
+
+    def end(count: int, _total: int) -> None:
+        done.append(count)
+        if count == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(classify_all(filled, PETS, on_progress=end))
+    assert done == [4, 8]
+
+
 # What is cached --------------------------------------------------------------------------------------------
 
 
@@ -141,6 +205,61 @@ def test_a_set_that_was_replaced_answers_with_its_new_labels(filled: Library) ->
     scores = [[one.score for one in result.predictions] for result in new.results]
     assert scores == [[one.score for one in result.predictions] for result in direct.results]
     assert scores != [[one.score for one in result.predictions] for result in old.results]
+
+
+def test_labels_are_read_once_for_as_long_as_their_set_stands(
+    filled: Library, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_label_set(filled, "pets", draft_of([("cat", ["cat"]), ("dog", ["dog"])]))
+    chosen = Labels(label_set="pets")
+    first = classify_stored(filled, chosen)
+
+    def refuse(*_arguments: object) -> Any:
+        raise AssertionError("read again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("clipsearch.database.label_sets.prompt_embeddings", refuse)
+        assert classify_stored(filled, chosen) == first
+    with library_with(encoder, filled.settings.data_dir, database_url=filled.settings.database_url) as other:
+        assert classify_stored(other, chosen) == first
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_set_that_another_process_changed_is_read_anew_with_all_its_numbers(
+    filled: Library, encoder: CountingEncoder, tmp_path: Path, anew: bool
+) -> None:
+    np.save(tmp_path / "a.npy", unit_rows(3, 24, seed=5))
+    np.save(tmp_path / "b.npy", unit_rows(3, 24, seed=6))
+    (tmp_path / "names.json").write_text('["cat", "dog", "boat"]')
+    model = filled.collection().model_name
+    chosen = Labels(label_set="theirs")
+    import_label_set(filled, "theirs", tmp_path / "a.npy", tmp_path / "names.json", model=model)
+    before = classify_stored(filled, chosen)
+    with library_with(encoder, filled.settings.data_dir, database_url=filled.settings.database_url) as other:
+        if anew:
+            delete_label_set(other, "theirs")
+        import_label_set(other, "theirs", tmp_path / "b.npy", tmp_path / "names.json", model=model, replace=True)
+        fresh = classify_stored(other, chosen)
+    after = classify_stored(filled, chosen)
+    assert after == fresh
+    assert after.results != before.results
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 12)), max_size=40))
+def test_what_is_remembered_stays_within_its_bytes_and_is_never_another_key_s(steps: list[tuple[int, int]]) -> None:
+    recent = Recent(limit=20)
+    last: dict[int, int] = {}
+    for key, size in steps:
+        if recent.get(key) is not None:
+            assert recent.get(key) == (key, last[key])
+        recent.keep(key, (key, size), size)
+        last[key] = size
+        held = [other for other in range(6) if recent.get(other) is not None]
+        assert sum(last[other] for other in held) <= 20
+        assert key in held
+    assert recent.get("other") is None
+    recent.keep("large", "large", 21)
+    assert recent.get("large") is None
 
 
 # Pictures --------------------------------------------------------------------------------------------------

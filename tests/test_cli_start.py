@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_fixtures import Outcome, Shelf, call, indexed_shelf, spawn
+from cli_fixtures import Outcome, Shelf, call, indexed_shelf, new_shelf, spawn
 
 COMMANDS = (
     "index search similar classify labels collections images import backup restore models status failures doctor "
@@ -148,3 +148,18 @@ def test_a_shell_can_ask_for_completions() -> None:
         environment={"_CLIPSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": "clipsearch sea", "COMP_CWORD": "1"}
     )
     assert done.out == b"plain,search\n"
+
+
+def test_after_its_answer_a_search_sees_to_it_that_the_next_one_needs_no_torch(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    shelf = new_shelf(tmp_path_factory.getbasetemp(), "light-shelf")
+    variables = {**shelf.environment, "CLIPSEARCH_DTYPE": "float32", "CLIPSEARCH_LIGHT_TEXT": "true"}
+    assert call("index", shelf.pictures, environment=variables).code == 0
+    first = spawn("search", "a red boat", "--json", environment=variables)
+    second = spawn("search", "a red boat", "--json", environment=variables, python=("-X", "importtime"))
+    assert first.err == ""
+    assert "onnxruntime" in imported(second)
+    assert not imported(second) & {"torch", "open_clip", "flask", "rich", "alembic"}
+    scores = [[hit["score"] for hit in done.answer["hits"]] for done in (first, second)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.config import FOREIGN_NAMES, PREFIX, Settings, absolute, read_settings
+from clipsearch.config import Settings, read_settings
+from clipsearch.environment import FOREIGN_NAMES, PREFIX, absolute
 from clipsearch.errors import ConfigError
 from clipsearch.library import Library
 
@@ -70,7 +71,7 @@ def test_names_that_are_the_tests_own_are_let_pass(monkeypatch: pytest.MonkeyPat
     [
         ("port", "70000"),
         ("port", "http"),
-        ("dtype", "int8"),
+        ("dtype", "int4"),
         ("batch_size", "0"),
         ("lease_seconds", "0"),
         ("lease_seconds", "nan"),

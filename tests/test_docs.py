@@ -10,7 +10,8 @@ import click
 import pytest
 
 import clipsearch
-from clipsearch.config import PREFIX, Settings
+from clipsearch.config import Settings
+from clipsearch.environment import PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

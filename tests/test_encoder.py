@@ -140,13 +140,13 @@ def test_a_long_strip_does_not_fill_the_memory(
     small_encoder: OpenClipEncoder, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resized: list[tuple[int, int]] = []
-    preprocess = small_encoder._preprocess
+    preprocess = small_encoder._pictures._transform
 
     def watched(picture: PIL.Image.Image) -> Any:
         resized.append(picture.size)
         return preprocess(picture)
 
-    monkeypatch.setattr(small_encoder, "_preprocess", watched)
+    monkeypatch.setattr(small_encoder._pictures, "_transform", watched)
     pixels = small_encoder.prepare(PIL.Image.new("RGB", size, (10, 200, 30)))
     assert max(resized[0]) <= 17 * min(resized[0])
     assert pixels.shape == (3, 32, 32)
@@ -158,7 +158,7 @@ def test_cutting_the_ends_of_a_strip_leaves_its_centre_alone(checkpoints: Checkp
     # A picture that changes slowly, so that a shift by a pixel would be small and one by the cut large.
     ramp = np.linspace(0, 255, 40 * 1000).reshape(1, -1).repeat(40, axis=0).astype(np.uint8)
     picture = PIL.Image.fromarray(np.stack([ramp] * 3, axis=-1))
-    whole = encoder._preprocess(picture).numpy()
+    whole = encoder._pictures._transform(picture).numpy()
     np.testing.assert_allclose(encoder.prepare(picture), whole, atol=0.02)
 
 

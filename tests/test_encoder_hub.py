@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from encoder_fixtures import SIGMOID_PREPROCESSING, Checkpoints, make_checkpoints, write_model_folder
 
-from clipsearch.encoder import describe_model, download_model, list_models, open_encoder
+from clipsearch.encoder import Encoder, describe_model, download_model, list_models, loading, open_encoder
 from clipsearch.encoder.factory import open_clip
 from clipsearch.encoder.hub import HubFile, weights_in
 from clipsearch.errors import ModelNotFound, ModelUnavailable
@@ -141,6 +141,21 @@ def test_a_model_of_the_hub_is_downloaded_once_and_then_needs_no_network(
     assert hub.asked == []
     _lead_to(monkeypatch, "http://127.0.0.1:9")
     assert open_encoder(SMALL, device="cpu", dtype="float32").model == again.model == first.model
+    np.testing.assert_array_equal(first.encode_texts(["a"]).vectors, again.encode_texts(["a"]).vectors)
+
+
+def test_a_converted_model_of_the_hub_needs_neither_the_hub_nor_the_torch_network(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened() -> Encoder:
+        return open_encoder(SMALL, device="cpu", dtype="float32", runtime="openvino", cache=tmp_path / "kept")
+
+    first = opened()
+    hub.asked.clear()
+    monkeypatch.setattr(loading, "load_model", lambda _source: pytest.fail("the network was built"))
+    again = opened()
+    assert hub.asked == []
+    assert (again.model, again.runtime) == (first.model, "openvino")
     np.testing.assert_array_equal(first.encode_texts(["a"]).vectors, again.encode_texts(["a"]).vectors)
 
 

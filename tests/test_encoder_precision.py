@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
+from clipsearch.encoder import precision
 from clipsearch.encoder.precision import choose_device, choose_dtype
 from clipsearch.errors import ConfigError
 
@@ -55,9 +58,41 @@ def test_an_unknown_device_is_an_error(wanted: str) -> None:
 
 
 @pytest.mark.parametrize("instructions", ["avx512_bf16", "amx_bf16"])
-def test_a_processor_with_bf16_instructions_uses_them(monkeypatch: pytest.MonkeyPatch, instructions: str) -> None:
+def test_a_processor_with_bf16_instructions_uses_them_where_they_are_faster(
+    monkeypatch: pytest.MonkeyPatch, instructions: str
+) -> None:
     processor(monkeypatch, avx2=True, **{instructions: True})
+    monkeypatch.setattr(precision, "_bf16_is_faster", lambda: True)
     assert choose_dtype("auto", "cpu") == "bfloat16"
+    monkeypatch.setattr(precision, "_bf16_is_faster", lambda: False)
+    assert choose_dtype("auto", "cpu") == "float32"
+    assert choose_dtype("bfloat16", "cpu") == "bfloat16"
+
+
+def test_what_is_faster_is_told_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor(monkeypatch, avx512_bf16=True)
+    for faster in (torch.float32, torch.bfloat16):
+        timed: list[torch.dtype] = []
+
+        def seconds(
+            work: Callable[[], torch.Tensor], timed: list[torch.dtype] = timed, faster: torch.dtype = faster
+        ) -> float:
+            timed.append(work().dtype)
+            return 1.0 if timed[-1] is faster else 2.0
+
+        monkeypatch.setattr(precision, "_seconds", seconds)
+        precision._bf16_is_faster.cache_clear()
+        assert precision._bf16_is_faster() == (faster is torch.bfloat16)
+        assert set(timed) == {torch.float32, torch.bfloat16}
+    precision._bf16_is_faster.cache_clear()
+
+
+def test_a_matrix_unit_for_bf16_needs_no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor(monkeypatch, amx_bf16=True)
+    monkeypatch.setattr(precision, "_seconds", lambda _work: pytest.fail("was measured"))
+    precision._bf16_is_faster.cache_clear()
+    assert choose_dtype("auto", "cpu") == "bfloat16"
+    precision._bf16_is_faster.cache_clear()
 
 
 def test_a_processor_without_bf16_instructions_uses_float32(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from image_fixtures import RED, encoded, flat, one_file_of_each_format
 
 from clipsearch.errors import InvalidInput, SourceNotFound, TooLarge, UnreadableImage
-from clipsearch.images import FoundFile, absolute, content_hash, find_images, path_of, presence, read_file, uri_of
+from clipsearch.images import (
+    FoundFile,
+    absolute,
+    content_hash,
+    find_images,
+    path_of,
+    presence,
+    read_and_hash,
+    read_file,
+    uri_of,
+)
 from clipsearch.images.signatures import PREFIX_BYTES, READ_HERE, sniff
 
 
@@ -199,6 +209,15 @@ def test_a_content_hash_is_the_sha256_of_the_bytes_from_memory_or_file(tmp_path:
         read_file(tmp_path / "a.bin", limit=2_999_999)
 
 
+def test_a_file_is_read_and_hashed_at_once_and_a_large_one_is_not_held_in_memory(tmp_path: Path) -> None:
+    data = os.urandom(3_000_000)
+    planted(tmp_path, "a.bin", data=data)
+    path, digest = tmp_path / "a.bin", hashlib.sha256(data).hexdigest()
+    assert read_and_hash(path) == read_and_hash(str(path), whole=3_000_000) == (data, digest)
+    for most in (2_999_999, 1_000_000, 1, 0):
+        assert read_and_hash(path, whole=most) == (path, digest)
+
+
 def test_a_file_that_cannot_be_read_is_an_unreadable_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     for path in (tmp_path / "nope.jpg", tmp_path, tmp_path / "pipe.jpg", tmp_path / "a\0b"):
@@ -206,6 +225,8 @@ def test_a_file_that_cannot_be_read_is_an_unreadable_image(tmp_path: Path) -> No
             read_file(path)
         with pytest.raises(UnreadableImage, match="cannot be read"):
             content_hash(path)
+        with pytest.raises(UnreadableImage, match="cannot be read"):
+            read_and_hash(path)
 
 
 def test_every_format_is_known_by_its_first_bytes() -> None:

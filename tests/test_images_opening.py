@@ -32,6 +32,7 @@ from image_fixtures import (
 )
 from PIL import Image as PILImage
 
+from clipsearch.encoder import Encoder
 from clipsearch.errors import UnreadableImage
 from clipsearch.images import open_picture, pixel_hash, pixel_hash_distance
 from clipsearch.images.exif import parse_date
@@ -150,6 +151,21 @@ def test_a_reduced_decode_is_hardly_to_be_told_from_a_full_one() -> None:
     ]
     assert np.abs(exact[0] - exact[1]).mean() < 1.0
     assert pixel_hash_distance(full.pixel_hash, reduced.pixel_hash) <= 2
+
+
+def test_a_reduced_decode_gives_the_embedding_of_a_full_one(shared_encoder: Encoder) -> None:
+    files = sorted(reference_folder("photos").rglob("*.jpg"))[:8]
+    originals = [open_picture(file).picture.resize((800, 600)) for file in files]
+    data = [encoded(original, "JPEG", quality=90) for original in originals]
+    full = [open_picture(one) for one in data]
+    reduced = [open_picture(one, reduced_to=shared_encoder.model.image_size) for one in data]
+    assert {one.picture.size for one in reduced} == {(100, 75)}, "an eighth, twice the model's 32 pixels and more"
+    rows, others = (shared_encoder.encode_images([one.picture for one in opened]).vectors for opened in (full, reduced))
+    cosines = rows @ others.T
+    assert cosines.diagonal().min() >= 0.999
+    # This model of random weights finds all photographs alike: it still tells every reduced one from the others.
+    apart = (1 - cosines)[~np.eye(len(files), dtype=bool)]
+    assert 1 - cosines.diagonal().min() < apart.min() / 20
 
 
 def test_only_jpegs_are_reduced() -> None:

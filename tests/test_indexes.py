@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from library_fixtures import CountingEncoder, draw_many, index, library_with
 
 from clipsearch import indexes
+from clipsearch.inspecting import show_collection
 from clipsearch.library import Library
-from clipsearch.vector_index import save_snapshot
+from clipsearch.vector_index import rebuild_due, rebuilt, save_snapshot, sizes
 
 
 def test_what_changes_while_a_snapshot_is_written_is_not_taken_for_saved(
@@ -56,7 +60,7 @@ def test_an_index_that_is_thrown_away_at_this_moment_is_not_brought_back(
         return found
 
     monkeypatch.setattr(library._indexes, "view", view)
-    monkeypatch.setattr(indexes, "rebuild_due", lambda _index: True)
+    monkeypatch.setattr(indexes, "rebuild_due", lambda _index, floor: True)
     assert not library.keep_snapshot(row)
     assert held.view is None
     monkeypatch.undo()
@@ -94,3 +98,168 @@ def test_a_search_does_not_wait_for_a_snapshot_that_another_thread_writes(
         assert not searcher.is_alive()
     assert len(found[0].index) == 5
     assert not found[0].stale
+
+
+@pytest.fixture
+def cells_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handful of images is enough for an approximate index."""
+    monkeypatch.setattr(sizes, "FEWEST_ROWS_IN_CELLS", 20)
+    monkeypatch.setattr(indexes, "rebuild_due", partial(rebuild_due, exact_bytes=0))
+    monkeypatch.setattr(indexes, "rebuilt", partial(rebuilt, exact_bytes=0))
+
+
+def eventually(happens: Any) -> bool:
+    end = time.monotonic() + 60
+    while not happens() and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(happens())
+
+
+@pytest.mark.usefixtures("cells_soon")
+def test_a_run_ends_with_an_index_that_was_measured_with_texts_of_the_model(
+    library: Library, photos: Path, encoder: CountingEncoder
+) -> None:
+    draw_many(photos, 60)
+    index(library, photos)
+    found = show_collection(library).index
+    assert found is not None
+    assert found.kind == "ivf_sq8"
+    assert found.trial is not None
+    assert found.trial.in_service
+    assert found.trial.text_source == "encoded"
+    assert found.trial.text_queries == encoder.texts == indexes.FEWEST_TEXTS
+    assert min(found.trial.recall_image, found.trial.recall_text) >= library.settings.recall_floor
+    with library_with(encoder, library.settings.data_dir) as other:
+        again = show_collection(other).index
+    assert again is not None
+    assert again.trial == found.trial
+    assert again.mapped_bytes > 0
+
+
+@pytest.mark.usefixtures("cells_soon")
+def test_prompts_that_are_kept_are_measured_before_texts_of_our_own(
+    library: Library, photos: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.random.default_rng(0).standard_normal((300, encoder.model.dimension)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    monkeypatch.setattr(indexes, "text_vectors", lambda *_given: rows)
+    draw_many(photos, 40)
+    index(library, photos)
+    found = show_collection(library).index
+    assert found is not None
+    assert found.trial is not None
+    assert (found.trial.text_source, found.trial.text_queries, encoder.texts) == ("stored", 300, 0)
+
+
+@pytest.mark.usefixtures("cells_soon")
+def test_an_index_below_the_floor_does_not_serve_and_the_collection_says_so(
+    library: Library, photos: Path, encoder: CountingEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw_many(photos, 40)
+    index(library, photos)
+    row = library.collection()
+    library.close()
+    with library_with(encoder, library.settings.data_dir) as other:
+        other._indexes._floor = 1.5
+        found = show_collection(other).index
+        assert found is not None
+        assert (found.kind, found.trial and found.trial.in_service) == ("flat_fp16", False)
+        assert "search is exact" in caplog.text
+        other.keep_snapshot(row)  # trained anew for what is wanted, measured, and found too bad
+        assert "search stays exact" in caplog.text
+        found = show_collection(other).index
+        assert found is not None
+        assert found.kind == "flat_fp16"
+        assert not other.keep_snapshot(row)  # and not tried again
+
+
+@pytest.mark.usefixtures("cells_soon")
+def test_a_server_trains_in_the_background_once_and_takes_over_what_changed_meanwhile(
+    library: Library, photos: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "FEWEST_ROWS_IN_CELLS", 1000)
+    draw_many(photos, 40)
+    index(library, photos)
+    monkeypatch.setattr(sizes, "FEWEST_ROWS_IN_CELLS", 20)
+    began, go_on = threading.Event(), threading.Event()
+    trainings = []
+
+    def slowly(given: Any, **options: Any) -> Any:
+        trainings.append(len(given))
+        began.set()
+        assert go_on.wait(60)
+        return rebuilt(given, exact_bytes=0, **options)
+
+    monkeypatch.setattr(indexes, "rebuilt", slowly)
+    with library_with(encoder, library.settings.data_dir) as server:
+        row = server.collection()
+        server.start_retraining()
+        before = server.index(row)
+        assert before is not None
+        assert before.index.kind == "flat_fp16"
+        assert began.wait(60)
+        draw_many(photos, 3, start=40)
+        with library_with(encoder, library.settings.data_dir) as other:
+            monkeypatch.setattr(other._indexes, "keep_snapshot", lambda *_given: False)
+            index(other, photos)
+        meanwhile = server.index(row)  # no search waits for the training
+        assert meanwhile is not None
+        assert (meanwhile.index.kind, len(meanwhile.index)) == ("flat_fp16", 43)
+        go_on.set()
+        held = server._indexes._held(row)
+        assert eventually(lambda: held.view is not None and held.view.index.kind == "ivf_sq8")
+        after = server.index(row)
+        assert after is not None
+        assert (len(after.index), after.stale) == (43, False)
+        assert trainings == [40]
+
+
+@pytest.mark.usefixtures("cells_soon")
+def test_closing_ends_a_training_that_is_under_way(
+    library: Library, photos: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "FEWEST_ROWS_IN_CELLS", 1000)
+    draw_many(photos, 40)
+    index(library, photos)
+    monkeypatch.setattr(sizes, "FEWEST_ROWS_IN_CELLS", 20)
+    began = threading.Event()
+
+    def endless(_index: Any, *, check: Any, **_options: Any) -> Any:
+        began.set()
+        while True:
+            check()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(indexes, "rebuilt", endless)
+    with library_with(encoder, library.settings.data_dir) as server:
+        server.start_retraining()
+        server.index(server.collection())
+        assert began.wait(60)
+        thread = server._indexes._retraining
+    assert thread is not None
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("in_service", "told"),
+    [
+        (None, ["1 (exact)"]),
+        (True, ["0.981 for images, 0.975 for texts", "300 and 250 queries (texts: stored)", "8 of 4,096 cells"]),
+        (False, ["1 (exact); an approximate index did not reach the recall wanted", "0.975 for texts"]),
+    ],
+)
+def test_the_collection_is_shown_with_what_was_measured_of_its_index(in_service: bool | None, told: list[str]) -> None:
+    from clipsearch.answers import IndexInfo, TrialInfo
+    from clipsearch.cli.collections import _index_lines
+
+    trial = None if in_service is None else TrialInfo(
+        in_service=in_service, recall_image=0.981, recall_text=0.975, image_queries=300, text_queries=250,
+        text_source="stored", rows=10**6, cells=4096, probes=8,
+    )  # fmt: skip
+    kind = "ivf_sq8" if in_service else "flat_fp16"
+    shown = _index_lines(
+        IndexInfo(kind=kind, images=10**6, revision=3, memory_bytes=1_560_000_000, mapped_bytes=10**9, trial=trial)
+    )
+    assert shown["index"] == f"{kind}, 1560.0 MB (1000.0 MB of it mapped)"
+    assert all(one in " ".join(shown.values()) for one in told)
+    assert ("probes" in shown) == bool(in_service)

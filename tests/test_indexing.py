@@ -54,7 +54,7 @@ def test_an_unchanged_folder_is_neither_decoded_nor_hashed_nor_a_change(
     def never(*_arguments: object) -> None:
         raise AssertionError("a file was opened")
 
-    monkeypatch.setattr("clipsearch.indexing.reading.read_file", never)
+    monkeypatch.setattr("clipsearch.indexing.reading.read_and_hash", never)
     monkeypatch.setattr("clipsearch.images.open_picture", never)
     report = index(any_library, photos)
     assert groups(report).keys() == {"unchanged"}

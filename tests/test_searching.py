@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import os
 import threading
@@ -36,7 +37,7 @@ from clipsearch.errors import (
 from clipsearch.importing import import_embeddings
 from clipsearch.library import Library
 from clipsearch.queries import Filters, Query, Term
-from clipsearch.searching import search
+from clipsearch.searching import search, search_many
 from clipsearch.vector_index import build_index
 
 Rows = dict[str, NDArray[np.float32]]
@@ -562,3 +563,104 @@ def test_a_date_outside_the_calendar_is_refused(library: Library, photos: Path, 
     query = Query.model_validate({"terms": [{"vector": (1.0,) * 24}], "filters": {"taken_from": moment}})
     with pytest.raises(InvalidFilter, match="calendar"):
         search(library, query)
+
+
+# Several at once -------------------------------------------------------------------------------------------
+
+VECTORS = unit_rows(6, 24, seed=3)
+SOME_TERMS = st.lists(
+    st.one_of(
+        st.sampled_from(["a dog", "the sea", "a red car"]).map(lambda text: Term(text=text)),
+        st.integers(1, 40).map(lambda number: Term(image_id=number, weight=0.5)),
+        st.integers(0, 5).map(lambda place: vector(VECTORS[place])),
+    ),
+    min_size=1,
+    max_size=3,
+).map(tuple)
+SOME_FILTERS = st.sampled_from([Filters(), Filters(path_glob="*2024*"), Filters(min_width=10_000)])
+SOME_QUERIES = st.builds(
+    Query,
+    terms=SOME_TERMS,
+    filters=SOME_FILTERS,
+    k=st.integers(1, 12),
+    offset=st.integers(0, 45),
+    collapse_duplicates=st.booleans(),
+    exact=st.booleans(),
+)
+
+
+@given(st.lists(SOME_QUERIES, min_size=1, max_size=8))
+@settings(max_examples=40)
+def test_several_searches_at_once_answer_as_one_after_the_other(filled: Any, queries: list[Query]) -> None:
+    together = search_many(filled[0], queries)
+    for answer, query in zip(together, queries, strict=True):
+        alone = search(filled[0], query)
+        assert answer.model_copy(update={"hits": []}) == alone.model_copy(update={"hits": []})
+        assert [hit.rank for hit in answer.hits] == [hit.rank for hit in alone.hits]
+        assert [hit.score for hit in answer.hits] == pytest.approx([hit.score for hit in alone.hits], abs=1e-5)
+        scores = [hit.score for hit in alone.hits]
+        if len(scores) == len({round(score, 4) for score in scores}):
+            assert [hit.image for hit in answer.hits] == [hit.image for hit in alone.hits]
+
+
+def test_the_texts_of_several_searches_are_encoded_together(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    encode = CountingEncoder.encode_texts
+
+    def listen(self: CountingEncoder, texts: Any) -> Any:
+        asked.append(list(texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(CountingEncoder, "encode_texts", listen)
+    one, two = Query(terms=(Term(text="a dog"), Term(text="a cat", weight=-0.5))), Query(terms=(Term(text="a car"),))
+    search_many(filled[0], [one, Query(terms=(Term(image_id=1),)), two])
+    assert asked == [["a dog", "a cat", "a car"]]
+
+
+def test_no_query_is_no_answer_and_too_many_are_refused(filled: Any) -> None:
+    assert search_many(filled[0], []) == []
+    with pytest.raises(InvalidInput, match="33 queries at once are too many; ask up to 32"):
+        search_many(filled[0], [Query(terms=(Term(image_id=1),))] * 33)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (Term(text=" "), EmptyText),
+        (Term(image_id=999), ImageNotFound),
+        (Term(vector=(1.0, 2.0)), InvalidVector),
+        (Term(image=b"no picture"), UnreadableImage),
+    ],
+)
+def test_an_error_of_one_query_fails_all_and_names_its_place(filled: Any, wrong: Term, error: type[Exception]) -> None:
+    right = Query(terms=(Term(image_id=1),))
+    with pytest.raises(error, match=r"^queries\[1\]: ") as caught:
+        search_many(filled[0], [right, Query(terms=(wrong,)), right])
+    assert caught.value.details["query"] == 1  # type: ignore[attr-defined]
+    with pytest.raises(error) as alone:
+        search_many(filled[0], [Query(terms=(wrong,))])
+    assert "queries[" not in str(alone.value)
+
+
+def test_a_text_that_the_model_makes_nothing_of_is_named_among_several(
+    filled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: CountingEncoder, _texts: Any) -> Any:
+        raise InvalidVector("not a number", positions=[2])
+
+    monkeypatch.setattr(CountingEncoder, "encode_texts", refuse)
+    one, two = Query(terms=(Term(text="a dog"), Term(text="a cat"))), Query(terms=(Term(text="a car"),))
+    with pytest.raises(InvalidVector, match=r"queries\[1\]: not a number"):
+        search_many(filled[0], [one, two])
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=60))
+def test_a_vector_in_base64_is_the_list_of_its_numbers(numbers: list[float]) -> None:
+    packed = base64.b64encode(np.array(numbers, dtype="<f4").tobytes()).decode()
+    assert Term.model_validate({"vector": packed}) == Term(vector=tuple(numbers))
+
+
+@pytest.mark.parametrize("packed", ["", "****", "AAAA", "AAAAAAA=", base64.b64encode(b"\x00\x00\xc0\x7f").decode()])
+def test_base64_that_holds_no_finite_numbers_is_no_vector(packed: str) -> None:
+    with pytest.raises(ValidationError):
+        Term.model_validate({"vector": packed})

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,15 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from clipsearch.errors import StorageFull
-from clipsearch.vector_index import Stand, VectorIndex, build_index, load_snapshot, save_snapshot, snapshots
+from clipsearch.vector_index import (
+    Stand,
+    VectorIndex,
+    build_index,
+    load_snapshot,
+    save_snapshot,
+    snapshot_file,
+    verified,
+)
 
 DIMENSION = 16
 
@@ -309,23 +317,73 @@ def test_a_file_is_hashed_once_in_a_process_and_again_when_it_changed(
 ) -> None:
     path = save_snapshot(tmp_path, index, stand())
     assert path is not None
-    monkeypatch.setattr(snapshots, "_RACY_SECONDS", -1.0)  # as if the file were older than the clock's tick
+    monkeypatch.setattr(verified, "RACY_SECONDS", -1.0)  # as if the file were older than the clock's tick
     load(tmp_path)
-    hashed: list[bool] = []
-    filler = snapshots._filler
+    hashed: list[int] = []
+    blocks = snapshot_file.blocks
 
-    def watched(file, digest):  # type: ignore[no-untyped-def]
-        hashed.append(digest is not None)
-        return filler(file, digest)
+    def watched(memory: NDArray[np.uint8]) -> Iterator[memoryview]:
+        hashed.append(len(memory))
+        return blocks(memory)
 
-    monkeypatch.setattr(snapshots, "_filler", watched)
+    monkeypatch.setattr(snapshot_file, "blocks", watched)
+    verified._seen.clear()  # as in another process
     assert load(tmp_path) is not None
+    assert hashed == []
+    status = path.stat()
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
     path.write_bytes(raw)
-    os.utime(path, ns=(1, 1))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # in its place, of its size, and of its time
     assert load(tmp_path) is None
-    assert hashed == [False, True]
+    assert hashed == [len(raw)]
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    assert load(tmp_path) is not None
+    assert hashed == [len(raw)] * 2
+
+
+def test_a_file_that_is_younger_than_the_clocks_tick_is_not_remembered(tmp_path: Path, index: VectorIndex) -> None:
+    save_snapshot(tmp_path, index, stand())
+    assert load(tmp_path) is not None
+    assert not (tmp_path / verified.NAME).exists()
+
+
+@pytest.mark.parametrize("noted", ["", "[", "null", "{}", '{"file": [1, 2], "sha256": "x"}', "[" * 50_000])
+def test_a_damaged_note_of_what_was_verified_costs_a_reading_and_nothing_else(
+    tmp_path: Path, index: VectorIndex, noted: str
+) -> None:
+    path = save_snapshot(tmp_path, index, stand())
+    assert path is not None
+    (tmp_path / verified.NAME).write_text(noted)
+    assert alike(load(tmp_path)[0], index)
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    assert load(tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", ["index", "with_cells"])
+def test_who_holds_a_mapped_index_reads_on_when_its_file_was_replaced(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    saved: VectorIndex = request.getfixturevalue(kind)
+    path = save_snapshot(tmp_path, saved, stand(1))
+    assert path is not None
+    held = load(tmp_path)[0]
+    assert held.mapped_bytes > len(saved) * DIMENSION * 2 - 1
+    save_snapshot(tmp_path, saved.with_changes(removed=saved.ids()[:50]), stand(2))
+    assert not path.exists()
+    assert alike(held, saved)
+    assert len(load(tmp_path)[0]) == len(saved) - 50
+
+
+def test_the_trial_of_cells_that_do_not_serve_is_kept_too(tmp_path: Path) -> None:
+    refused = build_index(DIMENSION, np.arange(3000), unit(3000), exact_bytes=0, floor=2.0)
+    assert refused.kind == "flat_fp16"
+    assert refused.trial is not None
+    save_snapshot(tmp_path, refused, stand())
+    assert load(tmp_path)[0].trial == refused.trial
 
 
 @pytest.mark.parametrize(

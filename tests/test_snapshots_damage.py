@@ -153,7 +153,7 @@ def forged(folder: Path, **values: object) -> None:
         {"file": None},
         {"sha256": "0" * 64},
         {"sha256": "0"},
-        {"format": 2},
+        {"format": 1},
         {"format": True},
         {"faiss": None},
     ],
@@ -166,17 +166,18 @@ def test_a_manifest_with_a_right_checksum_over_wrong_values_is_refused(
     assert load(tmp_path) is None
 
 
-@pytest.mark.parametrize("part", ["magic", "count", "ids", "members", "probes"])
+@pytest.mark.parametrize("part", ["magic", "count", "ids", "positions", "probes"])
 def test_a_file_with_a_right_checksum_over_nonsense_is_refused(saved: Path, tmp_path: Path, part: str) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(saved, folder)
     [path] = folder.glob("*.vectors")
     raw = bytearray(path.read_bytes())
-    if part in {"members", "probes"} and manifest.from_bytes((folder / "manifest.json").read_bytes()).kind != "ivf_sq8":
+    if (
+        part in {"positions", "probes"}
+        and manifest.from_bytes((folder / "manifest.json").read_bytes()).kind != "ivf_sq8"
+    ):
         pytest.skip("plain rows have no cells")
-    count = 2100
-    first_member = len(raw) - count * (4 + DIMENSION)
-    place = {"magic": 0, "count": 16, "ids": 64 + 8 * 5, "members": first_member, "probes": 28}[part]
+    place = {"magic": 0, "count": 16, "ids": 64 + 8 * 5, "positions": len(raw) - 8, "probes": 28}[part]
     raw[place : place + 4] = (10**9).to_bytes(4, "little")
     path.write_bytes(raw)
     forged(folder, sha256=hashlib.sha256(raw).hexdigest())

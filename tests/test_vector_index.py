@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from clipsearch.errors import InvalidVector
-from clipsearch.vector_index import VectorIndex, build_index, choose_kind, rebuild_due, rebuilt, sizes
+from clipsearch.vector_index import RowsById, VectorIndex, build_index, choose_kind, rebuild_due, rebuilt, sizes
 
 NO_IDS = np.array([], dtype=np.int64)
 
@@ -242,9 +242,9 @@ def test_only_an_id_is_contained(thing: object) -> None:
 
 
 def test_the_kind_follows_from_the_bytes_that_an_exact_search_reads() -> None:
-    assert choose_kind(300_000, 512) == "flat_fp16"
-    assert choose_kind(300_001, 512) == "ivf_sq8"
-    assert choose_kind(250_000, 768) == "ivf_sq8"
+    assert choose_kind(100_000, 512) == "flat_fp16"
+    assert choose_kind(100_001, 512) == "ivf_sq8"
+    assert choose_kind(80_000, 768) == "ivf_sq8"
     assert choose_kind(10, 65_536, exact_bytes=0) == "flat_fp16"
 
 
@@ -257,6 +257,49 @@ def test_an_index_that_outgrew_its_kind_stays_right_and_says_that_a_rebuild_is_d
     assert not rebuild_due(better, exact_bytes=10_000)
     assert rebuilt(better).kind == "flat_fp16"
     assert rebuild_due(build_index(16, NO_IDS, unit(0, 16))) is False
+
+
+def test_rows_that_come_in_any_order_stand_where_their_ids_say_and_the_missing_ones_are_not_found() -> None:
+    rows = unit(500)
+    made = RowsById(32, np.arange(500) * 2)
+    for part in (np.arange(300, 500), np.arange(0, 290)):
+        made.add(part * 2, rows[part])
+    index = made.index()
+    there = np.r_[0:290, 300:500]
+    whole = build_index(32, there * 2, rows[there])
+    assert index.ids().tolist() == whole.ids().tolist()
+    assert 590 not in index
+    for one, other in zip(index.search(rows[:20], 490), whole.search(rows[:20], 490), strict=True):
+        assert one.ids.tolist() == other.ids.tolist()
+
+
+def test_rows_of_which_nothing_was_said_are_not_taken() -> None:
+    made = RowsById(32, np.array([3, 5]))
+    with pytest.raises(ValueError, match="nothing was said"):
+        made.add(np.array([4]), unit(1))
+    with pytest.raises(ValueError, match="ascend"):
+        RowsById(32, np.array([5, 3]))
+    assert len(RowsById(32, NO_IDS).index()) == 0
+    assert len(made.index()) == 0
+
+
+@pytest.mark.parametrize("spread", [1, 3, 1000])
+def test_a_filter_of_many_ids_finds_them_however_far_apart_they_are(spread: int) -> None:
+    rows = unit(5000)
+    index = build_index(32, 7 + np.arange(5000) * spread, rows).with_changes(removed=7 + np.arange(0, 40) * spread)
+    wanted = np.arange(0, 5000, 2)
+    strangers = np.array([-3, 0, 6, 2**62])
+    [answer] = index.search(rows[101], 6000, among=np.concatenate([7 + wanted * spread, strangers]))
+    assert np.sort(answer.ids).tolist() == (7 + wanted[wanted >= 40] * spread).tolist()
+
+
+def test_a_batch_that_is_answered_by_products_equals_its_queries_one_by_one() -> None:
+    index, queries = small(9000), unit(40, seed=3)
+    allowed = np.arange(0, 90_000, 20)
+    for how in ({}, {"among": allowed}, {"excluding": allowed[:3000]}):
+        together = index.search(queries, 9, **how)
+        alone = [index.search(query, 9, **how)[0] for query in queries]
+        assert [dict(a) for a in together] == [dict(a) for a in alone]
 
 
 def test_readers_never_see_a_wrong_id_while_generations_are_swapped() -> None:

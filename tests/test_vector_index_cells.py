@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipsearch.vector_index import VectorIndex, build_index
+from clipsearch.vector_index import VectorIndex, build_index, exactly, rebuild_due, rebuilt
 
 COUNT, DIMENSION = 20_000, 64
 
@@ -44,14 +44,16 @@ def test_images_and_texts_it_was_not_tuned_on_find_nearly_all_their_neighbours(i
     assert recall(index, IMAGE_QUERIES) >= 0.95
     assert recall(index, TEXTS[100:]) >= 0.93
     cells = index.segments[0].cells  # type: ignore[attr-defined]
-    assert cells.probes <= cells.cell_count // 4  # or it would be a scan by another name
+    assert cells.trial.probes <= cells.cell_count // 4  # or it would be a scan by another name
 
 
 def test_texts_raise_the_probes_where_they_need_more_than_images() -> None:
     part = ROWS[:5000]
     apart = build_index(DIMENSION, np.arange(5000), part, text_like={"texts": TEXTS}, exact_bytes=0)
     alike = build_index(DIMENSION, np.arange(5000), part, text_like={"images": IMAGE_QUERIES}, exact_bytes=0)
-    assert apart.segments[0].cells.probes >= alike.segments[0].cells.probes  # type: ignore[attr-defined]
+    assert apart.trial is not None
+    assert alike.trial is not None
+    assert apart.trial.probes >= alike.trial.probes
 
 
 def test_scores_are_those_of_the_stored_rows_and_not_of_the_eight_bit_codes(index: VectorIndex) -> None:
@@ -116,5 +118,82 @@ def test_a_new_base_keeps_the_cells_in_step_with_the_rows_that_moved(index: Vect
     assert recall(changed, IMAGE_QUERIES) >= 0.93
     own = changed.search(fresh[:200], 1)
     assert np.mean([a.ids[0] == i * 4 + 1 for i, a in enumerate(own)]) > 0.97
-    arrays = base.cells.arrays()
-    assert len(arrays.codes) == len(base.ids)
+    positions = np.concatenate([positions for positions, _ in base.cells.lists()])
+    assert np.array_equal(np.sort(positions), np.arange(len(base.ids)))
+
+
+def test_what_was_measured_is_told_with_the_texts_that_it_was_measured_on(index: VectorIndex) -> None:
+    trial = index.trial
+    assert trial is not None
+    assert trial.text_source == "synthetic"  # a hundred texts are too few to speak of three per cent
+    assert min(trial.recall_image, trial.recall_text) >= 0.97
+    assert trial.image_queries >= 200
+    assert trial.text_queries >= 200
+    assert trial.rows == COUNT
+
+
+def test_enough_texts_are_measured_themselves() -> None:
+    given = build_index(DIMENSION, np.arange(5000), ROWS[:5000], text_like={"stored": TEXTS}, exact_bytes=0)
+    assert given.trial is not None
+    assert given.trial.text_source == "stored"
+    assert given.trial.text_queries == len(TEXTS)
+
+
+def test_cells_below_the_floor_are_not_put_in_service_and_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    flat = build_index(DIMENSION, np.arange(3000), ROWS[:3000])
+    refused = rebuilt(flat, exact_bytes=0, floor=1.01)
+    assert refused.kind == "flat_fp16"
+    assert refused.trial is not None
+    assert "search stays exact" in caplog.text
+    assert not rebuild_due(refused, exact_bytes=0, floor=1.01)
+    assert rebuild_due(refused, exact_bytes=0, floor=0.5)  # someone is content with less
+    grown = refused.with_changes((np.arange(3000, 6100), ROWS[3000:6100]))
+    assert grown.trial == refused.trial
+    assert rebuild_due(grown, exact_bytes=0, floor=1.01)
+
+
+def test_an_index_without_its_cells_answers_exactly_and_keeps_what_was_measured(index: VectorIndex) -> None:
+    bare = exactly(index)
+    assert (bare.kind, bare.trial) == ("flat_fp16", index.trial)
+    assert rebuild_due(bare, exact_bytes=0)
+    for one, other in zip(bare.search(TEXTS[:9], 10), index.search(TEXTS[:9], 10, exact=True), strict=True):
+        assert one.ids.tolist() == other.ids.tolist()
+        assert one.scores.tolist() == other.scores.tolist()
+
+
+def test_rows_score_the_same_bits_by_cells_exactly_alone_and_in_a_batch(index: VectorIndex) -> None:
+    alone = [index.search(query, 10)[0] for query in TEXTS[:40]]
+    together = index.search(TEXTS[:40], 10)
+    exact = index.search(TEXTS[:40], 10, exact=True)
+    for one, batched, true in zip(alone, together, exact, strict=True):
+        assert dict(one) == dict(batched)
+        assert all(dict(true)[number] == score for number, score in one if number in dict(true))
+
+
+def test_excluded_rows_are_left_out_of_what_the_cells_give(index: VectorIndex) -> None:
+    [usual] = index.search(ROWS[5], 12)
+    [without] = index.search(ROWS[5], 10, excluding=usual.ids[:2])
+    assert without.ids.tolist() == usual.ids[2:].tolist()
+
+
+def test_a_training_ends_when_its_check_raises() -> None:
+    flat = build_index(DIMENSION, np.arange(3000), ROWS[:3000])
+    calls = []
+
+    def stop() -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        rebuilt(flat, exact_bytes=0, check=stop)
+
+
+def test_synthetic_texts_lie_in_a_cone_of_their_own_and_near_the_rows_they_speak_of() -> None:
+    from clipsearch.vector_index.training import synthetic_texts
+
+    texts = synthetic_texts(ROWS, 300, np.random.default_rng(0))
+    own, across = texts @ texts.T, texts @ ROWS[:2000].T
+    assert np.allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-5)
+    assert own[~np.eye(300, dtype=bool)].mean() > 2 * across.mean()
+    assert across.max(axis=1).mean() > across.mean() + 0.05

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import pytest
 from library_fixtures import draw
@@ -218,6 +219,37 @@ def test_terms_are_weighted_and_filtered(client: CheckedClient) -> None:
     filters = {"path_glob": "*[0-3].png", "formats": ["PNG"], "taken_from": "2001-01-01", "taken_to": "2999-01-01"}
     found = client.post(f"{HERE}/search", json={"terms": terms, "filters": filters, "min_score": -1})
     assert sorted(hit_ids(found)) == [2, 3, 4]
+
+
+def test_several_searches_in_one_request_answer_as_each_alone(client: CheckedClient) -> None:
+    row = [round(0.1 + place / 7, 3) for place in range(24)]
+    packed = base64.b64encode(np.array(row, dtype="<f4").tobytes()).decode()
+    queries: list[dict[str, Any]] = [
+        {"terms": [{"text": "a dog"}], "k": 2},
+        {"terms": [{"image_id": 1}, {"vector": row, "weight": 2}], "filters": {"min_width": 1}},
+        {"terms": [{"vector": packed}], "k": 3},
+        {"terms": [{"text": "a cat"}], "filters": {"min_width": 10_000}},
+    ]
+    together = client.post(f"{HERE}/search/batch", json={"queries": queries})
+    assert together.status_code == 200
+    alone = [client.post(f"{HERE}/search", json=query).get_json() for query in queries]
+    for one, other in zip(together.get_json()["answers"], alone, strict=True):
+        assert [hit["image"] for hit in one["hits"]] == [hit["image"] for hit in other["hits"]]
+        assert [hit["score"] for hit in one["hits"]] == pytest.approx([hit["score"] for hit in other["hits"]], abs=1e-5)
+        assert {**one, "hits": []} == {**other, "hits": []}
+
+
+def test_a_query_that_fails_names_its_place_in_the_request(client: CheckedClient) -> None:
+    right = {"terms": [{"image_id": 1}]}
+    missing = client.post(f"{HERE}/search/batch", json={"queries": [right, {"terms": [{"image_id": 99}]}]})
+    assert missing.status_code == 404
+    assert missing.get_json()["detail"].startswith("queries[1]: ")
+    assert missing.get_json()["details"] == {"query": 1}
+    wrong = client.post(f"{HERE}/search/batch", json={"queries": [right, {"terms": [{"image_id": 0}]}]})
+    assert (wrong.status_code, wrong.get_json()["details"]["faults"][0]["place"]) == (422, "queries.1.terms.0.image_id")
+    for count in (0, 33):
+        refused = client.post(f"{HERE}/search/batch", json={"queries": [right] * count})
+        assert refused.status_code == 422
 
 
 def test_a_search_without_an_answer_says_why(client: CheckedClient) -> None:

@@ -150,6 +150,10 @@ TERM = '{"terms": [{"text": "a"}]'
         ('{"terms": [{"vector": [0' + ", 0" * 23 + "]}]}", 400),
         ('{"terms": [{"vector": [1e308' + ", 1e308" * 23 + "]}]}", 400),
         ('{"terms": [{"vector": ["1"]}]}', 422),
+        ('{"terms": [{"vector": "AACAPw=="}]}', 400),
+        ('{"terms": [{"vector": "AACAPwAA"}]}', 422),
+        ('{"terms": [{"vector": "' + "AACAPwAAgD8AAIA/" * 8 + '"}]}', 200),
+        ('{"terms": [{"vector": "not base64"}]}', 422),
         ('{"terms": [{"text": "a"}, {"text": "a", "weight": -1}]}', 400),
         ('{"terms": [{"text": "a", "weight": 1e9}]}', 422),
         ('{"terms": [' + ", ".join(['{"text": "a"}'] * 17) + "]}", 422),
@@ -335,7 +339,7 @@ def test_every_kind_of_error_has_its_status(site: Site, error: ClipSearchError, 
 
 def test_a_server_that_is_full_says_so_while_health_answers(site: Site) -> None:
     slots = WorkSlots(slots=1, queue=1, wait_seconds=0.2)
-    client = create_app(site.library, slots=slots).test_client()
+    client = create_app(site.library, search_slots=slots).test_client()
     with slots.taken():
         waited = client.get(f"{HERE}/search?text=a")
         assert problem(waited)["code"] == "busy"
@@ -343,6 +347,19 @@ def test_a_server_that_is_full_says_so_while_health_answers(site: Site) -> None:
         assert client.get("/healthz").status_code == 200
         assert client.get(f"{IMAGES}").status_code == 200
     assert client.get(f"{HERE}/search?text=a").status_code == 200
+
+
+def test_searches_by_words_are_answered_while_pictures_take_all_their_slots(site: Site) -> None:
+    slots = WorkSlots(slots=1, queue=0, wait_seconds=0.2)
+    client = create_app(site.library, slots=slots).test_client()
+    picture = base64.b64encode((site.photos / "0000.png").read_bytes()).decode()
+    mixed = {"terms": [{"text": "a"}, {"image": picture}]}
+    with slots.taken():
+        assert client.get(f"{HERE}/search?text=a").status_code == 200
+        assert problem(client.post(f"{HERE}/search", json=mixed))["code"] == "busy"
+        batch = client.post(f"{HERE}/search/batch", json={"queries": [{"terms": [{"image_id": 1}]}, mixed]})
+        assert problem(batch)["code"] == "busy"
+    assert client.post(f"{HERE}/search", json=mixed).status_code == 200
 
 
 def test_the_queue_for_work_is_bounded_and_first_come_first_served() -> None:

@@ -32,7 +32,7 @@ from clipsearch.inspecting import show_collection
 from clipsearch.library import Library
 from clipsearch.web import create_app
 from clipsearch.web.jobs import Jobs
-from clipsearch.web.serving import Server
+from clipsearch.web.serving import Server, _announcement
 
 HERE = f"{API}/collections/default"
 UPLOAD_LIMIT = 1_000_000
@@ -361,6 +361,20 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, shared_encoder: Encoder) -
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"127.0.0.1 port {port}"):
             Server(create_app(library), library, "127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("bound", "announced"),
+    [("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("0.0.0.0", "127.0.0.1"), ("::1", "::1"), ("::", "::1")],
+)
+def test_a_server_is_announced_where_this_machine_reaches_it(library: Library, bound: str, announced: str) -> None:
+    found = _announcement(library, bound, 8000)
+    assert found is not None
+    assert (found.host, found.port) == (announced, 8000)
+
+
+def test_a_server_that_this_machine_reaches_by_another_address_is_not_announced(library: Library) -> None:
+    assert _announcement(library, "192.0.2.1", 8000) is None
 
 
 def test_readiness_turns_while_the_server_stops(tmp_path: Path, shared_encoder: Encoder) -> None:

@@ -4,5 +4,13 @@ from __future__ import annotations
 
 from clipsearch.classifying.classify import classify_pictures, classify_stored
 from clipsearch.classifying.pictures import PictureSource
+from clipsearch.classifying.stored import PredictionBlock, StoredPredictions, classify_all
 
-__all__ = ["PictureSource", "classify_pictures", "classify_stored"]
+__all__ = [
+    "PictureSource",
+    "PredictionBlock",
+    "StoredPredictions",
+    "classify_all",
+    "classify_pictures",
+    "classify_stored",
+]

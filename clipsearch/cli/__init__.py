@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -25,7 +26,19 @@ def main() -> NoReturn:
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     if "_CLIPSEARCH_COMPLETE" in os.environ:
         cli.main(prog_name="clipsearch")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if "clipsearch.cli.search" in sys.modules:
+        _end_at_once(code)
+    sys.exit(code)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    # A search leaves nothing behind that wants tidying, and to take down a hundred libraries in order takes longer
+    # than to search with them.
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

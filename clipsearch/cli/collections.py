@@ -11,7 +11,7 @@ from clipsearch.cli.options import json_option, library_options, model_option, o
 from clipsearch.cli.printing import counted, note, print_json, print_table, say, shown
 
 if TYPE_CHECKING:
-    from clipsearch.answers import CollectionInfo
+    from clipsearch.answers import CollectionInfo, IndexInfo
 
 
 @click.group()
@@ -78,7 +78,7 @@ def show(name: str | None, as_json: bool) -> None:
         "changed": f"{found.updated_at:%Y-%m-%d %H:%M}",
     }
     if found.index:
-        lines["index"] = f"{found.index.kind}, {found.index.memory_bytes / 1e6:.1f} MB"
+        lines |= _index_lines(found.index)
     if found.lease:
         lines["in use by"] = f"{found.lease.holder}: {found.lease.purpose}"
     for title, value in lines.items():
@@ -121,6 +121,25 @@ def delete(name: str, yes: bool, as_json: bool) -> None:
         print_json({"deleted": name})
     else:
         say(f"collection {shown(name)!r} deleted; the image files are where they were")
+
+
+def _index_lines(index: IndexInfo) -> dict[str, str]:
+    mapped = f" ({index.mapped_bytes / 1e6:.1f} MB of it mapped)" if index.mapped_bytes else ""
+    lines = {"index": f"{index.kind}, {index.memory_bytes / 1e6:.1f} MB{mapped}"}
+    trial = index.trial
+    if trial is None:
+        lines["recall"] = "1 (exact)"
+        return lines
+    measured = (
+        f"{trial.recall_image:.3f} for images, {trial.recall_text:.3f} for texts, measured with {trial.image_queries} "
+        f"and {trial.text_queries} queries (texts: {trial.text_source})"
+    )
+    if trial.in_service:
+        lines["recall"] = measured
+        lines["probes"] = f"{trial.probes:,} of {trial.cells:,} cells"
+    else:
+        lines["recall"] = f"1 (exact); an approximate index did not reach the recall wanted: {measured}"
+    return lines
 
 
 def print_collections(found: list[CollectionInfo]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +11,7 @@ import click
 
 from clipsearch.cli import NOTHING_FOUND
 from clipsearch.cli.printing import note, path_bytes, path_shown, print_json, print_table, shown
+from clipsearch.cli.running_server import ToldAnswer, ToldHit
 
 if TYPE_CHECKING:
     from clipsearch.answers import Hit, SearchAnswer
@@ -62,10 +63,11 @@ def form_of(given: dict[str, Any]) -> Form:
     return form
 
 
-def give(answer: SearchAnswer, form: Form, title: str) -> None:
+def give(answer: SearchAnswer | ToldAnswer, form: Form, title: str) -> None:
     """Print the answer; with no hit, leave with the exit code for that."""
     if form.sheet is not None:
-        _write_sheet_of_some(form.sheet, answer.hits, title)
+        checked = answer.checked() if isinstance(answer, ToldAnswer) else answer
+        _write_sheet_of_some(form.sheet, checked.hits, title)
         note(f"contact sheet: {shown(str(form.sheet))}")
     if form.as_json:
         print_json(answer)
@@ -82,7 +84,7 @@ def give(answer: SearchAnswer, form: Form, title: str) -> None:
         click.get_current_context().exit(NOTHING_FOUND)
 
 
-def print_hits(hits: list[Hit], beside: Path | None = None) -> None:
+def print_hits(hits: Sequence[Hit | ToldHit], beside: Path | None = None) -> None:
     """The table for people; with ``beside``, files under that folder by their shorter names."""
     top = f"{beside.absolute()}/" if beside else ""
     rows = [
@@ -122,7 +124,7 @@ def write_sheet(path: Path, hits: list[Hit], title: str) -> None:
     write_contact_sheet(path, entries, title=title)
 
 
-def _tell_beside(answer: SearchAnswer) -> None:
+def _tell_beside(answer: SearchAnswer | ToldAnswer) -> None:
     if answer.truncated:
         note("the text is longer than the model can read: its end was left out")
     if answer.unknown_words and answer.hits:

@@ -41,7 +41,10 @@ model_option = _setting("--model", metavar="NAME", help="The model of a collecti
 _database_option = _setting("--database-url", metavar="URL", help="A PostgreSQL database, as SQLAlchemy names it.")
 _device_option = _setting("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")
 _dtype_option = _setting(
-    "--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), help="Number type of the model."
+    "--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]), help="Number type of the model."
+)
+_server_option = _setting(
+    "--server/--no-server", "use_server", default=None, help="Whether to ask a running clipsearch serve."
 )
 batch_size_option = _setting("--batch-size", type=int, metavar="N", help="Images encoded at once.")
 decode_threads_option = _setting("--decode-threads", type=int, metavar="N", help="Threads that decode images.")
@@ -61,6 +64,11 @@ def library_options(command: Function) -> Function:
 def encoder_options(command: Function) -> Function:
     """How the model runs: --device and --dtype."""
     return _device_option(_dtype_option(command))
+
+
+def server_option(command: Function) -> Function:
+    """Whether a running server may answer: --no-server."""
+    return _server_option(command)
 
 
 def filter_options(command: Function) -> Function:
@@ -104,7 +112,7 @@ def settings_from_flags(**more: Any) -> Settings:
     if flags.pop("debug", False):
         flags["log_level"] = "debug"
     settings = read_settings(**{**flags, **more})
-    _start_log(settings.log_level)
+    start_log(settings.log_level)
     return settings
 
 
@@ -136,7 +144,8 @@ def check_model(library: Library, collection: str | None) -> None:
         )
 
 
-def _start_log(level: str) -> None:
+def start_log(level: str) -> None:
+    """Write the log to stderr, from this level on."""
     import logging
 
     # Libraries' own chatter is not ours to show below a warning.

@@ -6,12 +6,16 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import click
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+
+class Answering(Protocol):
+    """What can be printed as JSON: every answer of the house."""
+
+    def model_dump_json(self) -> str:
+        """Its JSON on one line."""
 
 
 def shown(text: str) -> str:
@@ -34,7 +38,7 @@ def complain(text: str) -> None:
     click.echo(" ".join(shown(line) for line in text.splitlines()), err=True)
 
 
-def print_json(answer: BaseModel | dict[str, Any]) -> None:
+def print_json(answer: Answering | dict[str, Any]) -> None:
     """One object on one line, in UTF-8 whatever the terminal speaks."""
     text = (
         json.dumps(answer, ensure_ascii=False, separators=(",", ":"))

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clipsearch.cli.hits import answer_options, form_of, give
-from clipsearch.cli.options import collection_option, encoder_options, filter_options, library_options, open_library
+from clipsearch.cli.options import (
+    collection_option,
+    encoder_options,
+    filter_options,
+    library_options,
+    open_library,
+    server_option,
+)
+from clipsearch.cli.running_server import ask_search
+from clipsearch.cli.runtime import keep_text_runtime
 from clipsearch.cli.terms import (
+    Part,
+    filter_values,
     filters_from,
     image_term,
     is_stored_file,
@@ -21,6 +36,7 @@ from clipsearch.cli.terms import (
 from clipsearch.cli.words import in_words
 
 if TYPE_CHECKING:
+    from clipsearch.answers import SearchAnswer
     from clipsearch.queries import Query, Term
 
 
@@ -36,6 +52,7 @@ if TYPE_CHECKING:
 @filter_options
 @collection_option
 @encoder_options
+@server_option
 @library_options
 def search_command(
     query: str | None,
@@ -66,17 +83,16 @@ def search_command(
         *(weighted_term(one, 1.0) for one in plus),
         *(weighted_term(one, -1.0) for one in minus),
     ]
-    if not terms and not stored:
+    terms += map(stored_term, stored)
+    if not terms:
         raise click.UsageError('say what to look for: clipsearch search "a dog on a beach"')
-    from clipsearch.searching import search
-
     title = " ".join(filter(None, (query, *texts, *images, *(f"+ {one}" for one in plus),
                                    *(f"- {one}" for one in minus))))  # fmt: skip
-    _query(terms or _placeholder(), given)  # a usage error before a library is opened, or made
-    with open_library() as library:
-        terms += [stored_term(library, one, collection) for one in stored]
-        answer = search(library, _query(terms, given), collection=collection)
-    give(answer, form, title)
+    answer = ask_search(lambda: _body(terms, given), collection)
+    if answer is None:
+        _search_here(terms, given, collection, lambda found: give(found, form, title))
+    else:
+        give(answer, form, title)
 
 
 @click.command()
@@ -84,40 +100,83 @@ def search_command(
 @answer_options
 @filter_options
 @collection_option
+@server_option
 @library_options
 def similar(image: str, collection: str | None, **given: Any) -> None:
     """Find what looks like a stored image.
 
     IMAGE is its id or its path. No model is loaded for it.
     """
-    from clipsearch.errors import ImageNotFound
-    from clipsearch.searching import search
-
     form = form_of(given)
-    _query(_placeholder(), given)
-    with open_library() as library:
+    terms = [stored_term(image)]
+    answer = ask_search(lambda: _body(terms, given), collection)
+    if answer is None:
+        from clipsearch.errors import ImageNotFound
+
         try:
-            terms = [stored_term(library, image, collection)]
+            _search_here(terms, given, collection, lambda found: give(found, form, f"like {image}"))
         except ImageNotFound as error:
             if is_stored_file(image):
                 raise ImageNotFound(
                     f"{image} is not in the collection; to search with it all the same: clipsearch search --image"
                 ) from error
             raise
-        answer = search(library, _query(terms, given), collection=collection)
-    give(answer, form, f"like {image}")
+    else:
+        give(answer, form, f"like {image}")
 
 
-def _query(terms: list[Term], given: dict[str, Any]) -> Query:
+def _search_here(
+    terms: Sequence[Part], given: dict[str, Any], collection: str | None, tell: Callable[[SearchAnswer], None]
+) -> None:
+    """Search in this process, tell the answer, and see to it that the next process need not load the whole model."""
+    with ExitStack() as stack:
+        with _nothing_collected():
+            checked = [one.term(None, collection) for one in terms]
+            _query(checked, given)  # a usage error before a library is opened, or made
+            library = stack.enter_context(open_library())
+            if any(one.text is not None for one in terms):
+                # While this thread imports, and reads the index: much of what both do is waiting for files.
+                threading.Thread(target=library.prepare_text_encoder, args=(collection,), daemon=True).start()
+            from clipsearch.searching import search
+
+            query = _query([one.term(library, collection) for one in terms], given)
+            answer = search(library, query, collection=collection)
+        tell(answer)
+        keep_text_runtime(library, answer.model)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    # Imports make some hundred thousand objects that all stay: to go through them for garbage is a tenth of the time.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _query(terms: Sequence[Term], given: dict[str, Any]) -> Query:
     from clipsearch.queries import Query
 
-    own = {name: given[name] for name in ("k", "offset", "min_score", "collapse_duplicates", "exact")}
-    filters = filters_from(**{name: value for name, value in given.items() if name not in own})
+    depth, filters = _apart(given)
+    found = filters_from(**filters)
     with in_words():
-        return Query(terms=tuple(terms), filters=filters, **own)
+        return Query(terms=tuple(terms), filters=found, **depth)
 
 
-def _placeholder() -> list[Term]:
-    from clipsearch.queries import Term
+def _body(terms: Sequence[Part], given: dict[str, Any]) -> dict[str, Any] | None:
+    """The query as the API takes it; None where it does not."""
+    bodies = [one.body() for one in terms]
+    if None in bodies:
+        return None
+    depth, filters = _apart(given)
+    passing = {name: value for name, value in filter_values(**filters).items() if value is not None}
+    return {"terms": bodies, "filters": passing, **{name: value for name, value in depth.items() if value is not None}}
 
-    return [Term(image_id=1)]
+
+def _apart(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How much of the answer is wanted, and the filters."""
+    depth = {name: given[name] for name in ("k", "offset", "min_score", "collapse_duplicates", "exact")}
+    return depth, {name: value for name, value in given.items() if name not in depth}

@@ -176,7 +176,7 @@ def config() -> None:
 @library_options
 def show(as_json: bool) -> None:
     """Show every setting, its value and where it comes from."""
-    from clipsearch.config import config_file
+    from clipsearch.environment import config_file
 
     settings = settings_from_flags()
     values = settings.model_dump(mode="json")

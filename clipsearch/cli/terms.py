@@ -7,8 +7,9 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,9 +22,58 @@ if TYPE_CHECKING:
 
 _WEIGHT = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
 _PATH_STARTS = ("./", "../", "/", "~")
+# As many bytes of a picture as a server takes where nothing else is set (CLIPSEARCH_MAX_UPLOAD_BYTES).
+MAX_SENT = 20_000_000
 
 
-def term_of(argument: str, weight: float = 1.0) -> Term:
+@dataclass(frozen=True)
+class Part:
+    """One part of a query as it was typed, not checked yet: words, a picture, a stored image or a vector."""
+
+    text: str | None = None
+    image: bytes | Path | None = None
+    stored: str | None = None
+    vector: Any = None
+    weight: float = 1.0
+
+    def term(self, library: Library | None, collection: str | None) -> Term:
+        """The term of a query; without a library any image stands for a stored one. Raises ImageNotFound."""
+        from clipsearch.queries import Term
+
+        if self.stored is not None:
+            if library is None:
+                return Term(image_id=1)
+            from clipsearch.browsing import show_image
+
+            return Term(image_id=show_image(library, image_named(self.stored), collection=collection).id)
+        given = {"text": self.text, "image": self.image, "vector": self.vector}
+        with in_words():
+            return Term.model_validate({**given, "weight": self.weight})
+
+    def body(self) -> dict[str, Any] | None:
+        """The term as the API takes it; None for one that only this process can find, or read."""
+        if self.text is not None:
+            return {"text": self.text, "weight": self.weight}
+        if self.vector is not None:
+            return {"vector": self.vector, "weight": self.weight}
+        if self.stored is not None:
+            number = image_named(self.stored)
+            return {"image_id": number} if isinstance(number, int) else None
+        return self._picture()
+
+    def _picture(self) -> dict[str, Any] | None:
+        from base64 import b64encode
+
+        try:
+            data = self.image if isinstance(self.image, bytes) else _read_at_most(self.image, MAX_SENT)
+        except OSError:
+            return None
+        if data is None or len(data) > MAX_SENT:
+            return None
+        return {"image": b64encode(data).decode("ascii"), "weight": self.weight}
+
+
+def term_of(argument: str, weight: float = 1.0) -> Part:
     """A picture where the argument names a file, or looks like the path of one; else words.
 
     ``-`` is a picture on stdin. Raises NotFound for the path of a picture that is not there.
@@ -47,29 +97,24 @@ def term_of(argument: str, weight: float = 1.0) -> Term:
     return text_term(argument, weight)
 
 
-def text_term(text: str, weight: float = 1.0) -> Term:
+def text_term(text: str, weight: float = 1.0) -> Part:
     """Words."""
-    from clipsearch.queries import Term
-
-    with in_words():
-        return Term(text=text, weight=weight)
+    return Part(text=text, weight=weight)
 
 
-def image_term(argument: str, weight: float = 1.0) -> Term:
+def image_term(argument: str, weight: float = 1.0) -> Part:
     """A picture: a file, or stdin for ``-``. Raises NotFound."""
     from clipsearch.errors import NotFound
-    from clipsearch.queries import Term
 
-    with in_words():
-        if argument == "-":
-            return Term(image=sys.stdin.buffer.read(), weight=weight)
-        path = Path(os.path.expanduser(argument))
-        if not _is_file(path):
-            raise NotFound(f"there is no file {argument}")
-        return Term(image=path, weight=weight)
+    if argument == "-":
+        return Part(image=sys.stdin.buffer.read(), weight=weight)
+    path = Path(os.path.expanduser(argument))
+    if not _is_file(path):
+        raise NotFound(f"there is no file {argument}")
+    return Part(image=path, weight=weight)
 
 
-def weighted_term(argument: str, sign: float) -> Term:
+def weighted_term(argument: str, sign: float) -> Part:
     """``2:golden retriever``, ``0.5:./pool.jpg``, or one without a weight, which is 1."""
     found = _WEIGHT.fullmatch(argument)
     if found and not _is_file(Path(argument)):
@@ -77,12 +122,9 @@ def weighted_term(argument: str, sign: float) -> Term:
     return term_of(argument, sign)
 
 
-def stored_term(library: Library, argument: str, collection: str | None) -> Term:
-    """An image of the collection, by id, path or uri. Raises ImageNotFound."""
-    from clipsearch.browsing import show_image
-    from clipsearch.queries import Term
-
-    return Term(image_id=show_image(library, image_named(argument), collection=collection).id)
+def stored_term(argument: str) -> Part:
+    """An image of the collection, by id, path or uri."""
+    return Part(stored=argument)
 
 
 def image_named(argument: str) -> int | str:
@@ -98,10 +140,9 @@ def image_named(argument: str) -> int | str:
     return argument
 
 
-def vector_term(argument: str) -> Term:
+def vector_term(argument: str) -> Part:
     """``FILE.npy``, ``FILE.npy:ROW`` or a JSON file with a list of numbers. Raises NotFound, InvalidInput."""
     from clipsearch.errors import InvalidInput, NotFound
-    from clipsearch.queries import Term
 
     name, row = argument, None
     if not _is_file(Path(name)) and (found := re.fullmatch(r"(.+):(\d+)", argument)):
@@ -116,8 +157,7 @@ def vector_term(argument: str) -> Term:
             numbers = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise InvalidInput(f"{name} is neither an .npy file nor JSON: {error}") from error
-    with in_words():
-        return Term.model_validate({"vector": numbers})
+    return Part(vector=numbers)
 
 
 def _numbers_of_npy(path: Path, row: int | None) -> Sequence[float]:
@@ -145,6 +185,12 @@ def filters_from(**given: object) -> Filters:
     """The filters as the options of ``filter_options`` give them."""
     from clipsearch.queries import Filters
 
+    with in_words():
+        return Filters.model_validate(filter_values(**given))
+
+
+def filter_values(**given: object) -> dict[str, Any]:
+    """The same, not checked: names and values as both ``queries.Filters`` and the API know them."""
     formats = given.get("formats")
     names = [name for one in formats for name in one.split(",")] if isinstance(formats, tuple) else []
     prefix = given.get("path_prefix")
@@ -153,9 +199,7 @@ def filters_from(**given: object) -> Filters:
         from clipsearch.images import absolute
 
         glob = absolute(os.path.expanduser(glob))
-    whole = {**given, "formats": tuple(names) or None, "path_prefix": _prefix(prefix), "path_glob": glob}
-    with in_words():
-        return Filters.model_validate(whole)
+    return {**given, "formats": tuple(names) or None, "path_prefix": _prefix(prefix), "path_glob": glob}
 
 
 def _prefix(value: object) -> str | None:
@@ -168,6 +212,13 @@ def _prefix(value: object) -> str | None:
 
         return uri_of(path) + ("/" if value.endswith("/") and path != Path("/") else "")
     return value
+
+
+def _read_at_most(path: Path | None, count: int) -> bytes | None:
+    if path is None:
+        return None
+    with open(path, "rb") as file:
+        return file.read(count + 1)
 
 
 def _is_file(path: Path) -> bool:

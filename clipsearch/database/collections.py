@@ -7,12 +7,13 @@ import difflib
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from clipsearch.database.clock import now
 from clipsearch.database.schema import collection as table
 from clipsearch.database.schema import image as image_table
+from clipsearch.database.schema import model as model_table
 from clipsearch.database.schema import revision as revision_table
 from clipsearch.errors import AlreadyExists, CollectionNotFound
 
@@ -27,6 +28,25 @@ class CollectionRow:
     revision: int
     created_at: dt.datetime
     updated_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class CollectionState:
+    """A collection at one moment: its revision's token ("" where it has none), and the number of its model's row."""
+
+    row: CollectionRow
+    token: str
+    model_id: int | None
+
+
+# Made once: every search begins with it, and building a statement takes longer than asking it.
+_STATES = select(table, revision_table.c.token, model_table.c.id.label("model_id")).select_from(
+    table.outerjoin(
+        revision_table, (revision_table.c.collection_id == table.c.id) & (revision_table.c.number == table.c.revision)
+    ).outerjoin(model_table, model_table.c.name == table.c.model_name)
+)
+_STATE_OF_NAME = _STATES.where(table.c.name == bindparam("name"))
+_STATE_OF_ID = _STATES.where(table.c.id == bindparam("number"))
 
 
 def create_collection(connection: Connection, name: str, model_name: str) -> CollectionRow:
@@ -51,14 +71,18 @@ def find_collection(connection: Connection, name: str) -> CollectionRow | None:
 def get_collection(connection: Connection, name: str) -> CollectionRow:
     """The collection of this name. Raises CollectionNotFound with those that there are."""
     row = find_collection(connection, name)
-    if row is not None:
-        return row
+    if row is None:
+        raise _no_such(connection, name)
+    return row
+
+
+def _no_such(connection: Connection, name: str) -> CollectionNotFound:
     names = list(connection.execute(select(table.c.name).order_by(table.c.name)).scalars())
     if not names:
-        raise CollectionNotFound(f"there is no collection {name!r} yet; index a folder first: clipsearch index FOLDER")
+        return CollectionNotFound(f"there is no collection {name!r} yet; index a folder first: clipsearch index FOLDER")
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names[:10])}"
-    raise CollectionNotFound(f"there is no collection {name!r}; {hint}")
+    return CollectionNotFound(f"there is no collection {name!r}; {hint}")
 
 
 def collection_by_id(connection: Connection, number: int) -> CollectionRow:
@@ -67,6 +91,22 @@ def collection_by_id(connection: Connection, number: int) -> CollectionRow:
     if row is None:
         raise CollectionNotFound("the collection was deleted")
     return CollectionRow(**row._mapping)
+
+
+def state_of_name(connection: Connection, name: str) -> CollectionState:
+    """How the collection of this name stands. Raises CollectionNotFound with those that there are."""
+    found = connection.execute(_STATE_OF_NAME, {"name": name}).first()
+    if found is None:
+        raise _no_such(connection, name)
+    return CollectionState(CollectionRow(*found[:-2]), found.token or "", found.model_id)
+
+
+def state_of_id(connection: Connection, number: int) -> CollectionState:
+    """How the collection of this number stands, whatever it is called by now. Raises CollectionNotFound."""
+    found = connection.execute(_STATE_OF_ID, {"number": number}).first()
+    if found is None:
+        raise CollectionNotFound("the collection was deleted")
+    return CollectionState(CollectionRow(*found[:-2]), found.token or "", found.model_id)
 
 
 def list_collections(connection: Connection) -> list[CollectionRow]:

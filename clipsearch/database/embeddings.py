@@ -14,7 +14,8 @@ from clipsearch.database.images import IMAGE_COLUMNS, NewImage, chunks
 from clipsearch.database.schema import embedding as embedding_table
 from clipsearch.database.schema import image as table
 from clipsearch.database.schema import model as model_table
-from clipsearch.database.vectors import sound_rows
+from clipsearch.database.schema import prompt_embedding as prompt_table
+from clipsearch.database.vectors import sound_halves, sound_rows
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +24,11 @@ READ_ROWS = 5_000
 
 @dataclass(frozen=True)
 class Changes:
-    """Rows that changed: ``vectors`` is float32 [n, d] for ``added`` ids int64 [n]; ``removed`` int64 [m]."""
+    """Rows that changed: ``vectors`` is float16 [n, d], as they rest, for ``added`` ids int64 [n]; ``removed`` int64
+    [m]."""
 
     added: NDArray[np.int64]
-    vectors: NDArray[np.float32]
+    vectors: NDArray[np.float16]
     removed: NDArray[np.int64]
 
 
@@ -88,10 +90,11 @@ def changes_after(
     damaged = 0
     # Asked of the statement: said of the connection, it would hold for all that follows on it.
     for rows in connection.execute(query.execution_options(yield_per=READ_ROWS)).partitions():
-        there = [row for row in rows if not row.gone and row.vector is not None]
-        away = [row.id for row in rows if row.gone or row.vector is None]
-        vectors, sound = sound_rows([row.vector for row in there], dimension)
-        ids = np.array([row.id for row in there], dtype=np.int64)
+        # By place and not by name: a million rows are read in half the time.
+        there = [(number, vector) for number, gone, vector in rows if not gone and vector is not None]
+        away = [number for number, gone, vector in rows if gone or vector is None]
+        vectors, sound = sound_halves([vector for _, vector in there], dimension)
+        ids = np.array([number for number, _ in there], dtype=np.int64)
         damaged += int(np.count_nonzero(~sound))
         yield Changes(
             added=ids[sound], vectors=vectors, removed=np.concatenate([np.array(away, dtype=np.int64), ids[~sound]])
@@ -115,3 +118,10 @@ def vectors_of(
         ids = [row.image_id for row, usable in zip(rows, sound, strict=True) if usable]
         found.update(zip(ids, vectors, strict=True))
     return found
+
+
+def text_vectors(connection: Connection, model_id: int, dimension: int, limit: int) -> NDArray[np.float32]:
+    """Up to ``limit`` of the text embeddings that are kept by this model, float32 [n, dimension], damaged ones left
+    out."""
+    query = select(prompt_table.c.vector).where(prompt_table.c.model_id == model_id).order_by(prompt_table.c.id)
+    return sound_rows(list(connection.execute(query.limit(limit)).scalars()), dimension)[0]

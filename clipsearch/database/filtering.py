@@ -18,12 +18,13 @@ from clipsearch.queries import Filters
 
 def filtered_ids(connection: Connection, collection_id: int, filters: Filters) -> NDArray[np.int64]:
     """The ids of the images that are there and pass, ascending."""
-    query = select(table.c.id, table.c.uri).where(*_conditions(collection_id, filters)).order_by(table.c.id)
-    rows = connection.execute(query)
+    passing = _conditions(collection_id, filters)
     if filters.path_glob is None:
-        return np.array([row.id for row in rows], dtype=np.int64)
-    matches = _glob(filters.path_glob)
-    return np.array([row.id for row in rows if matches.match(row.uri)], dtype=np.int64)
+        rows = connection.execute(select(table.c.id).where(*passing).order_by(table.c.id))
+        return np.fromiter(rows.scalars(), dtype=np.int64)
+    matches = _glob(filters.path_glob).match
+    rows = connection.execute(select(table.c.id, table.c.uri).where(*passing).order_by(table.c.id))
+    return np.fromiter((number for number, uri in rows if matches(uri)), dtype=np.int64)
 
 
 def list_images(

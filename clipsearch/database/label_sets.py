@@ -105,6 +105,14 @@ def find_label_set(connection: Connection, name: str) -> LabelSetRow | None:
     )
 
 
+def label_set_stamp(connection: Connection, name: str) -> tuple[int, str, int, dt.datetime] | None:
+    """The number, name, version and time of the last change of the set of this name, which tell it from any other
+    that ever stood under it; None where there is none."""
+    columns = (table.c.id, table.c.name, table.c.version, table.c.updated_at)
+    row = connection.execute(select(*columns).where(table.c.name == name)).first()
+    return (row.id, row.name, row.version, row.updated_at) if row else None
+
+
 def get_label_set(connection: Connection, name: str) -> LabelSetRow:
     """Raises LabelSetNotFound with those that there are."""
     found = find_label_set(connection, name)

@@ -13,7 +13,6 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 from sqlalchemy import Connection, Row, delete, select, update
 
 from clipsearch.database.clock import now
@@ -45,6 +44,8 @@ def acquire_lease(connection: Connection, collection_id: int, purpose: str, seco
         if row.expires_at > stamp and not is_dead(row.host, row.pid, row.process_started):
             raise _refusal(row)
         connection.execute(delete(table).where(table.c.collection_id == collection_id))
+    import psutil
+
     host, pid = socket.gethostname(), os.getpid()
     lease = Lease(
         collection_id=collection_id,
@@ -109,6 +110,8 @@ def is_dead(host: str, pid: int, started: float) -> bool:
     """Whether this was a process of this host that is no more."""
     if host != socket.gethostname():
         return False
+    import psutil
+
     try:
         # The start time tells a process from a later one that was given the same number.
         return bool(abs(psutil.Process(pid).create_time() - started) > 1.0)

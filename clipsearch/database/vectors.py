@@ -51,3 +51,23 @@ def sound_rows(blobs: Sequence[bytes], dimension: int) -> tuple[NDArray[np.float
         rows, norms = rows[usable], norms[usable]
     rows /= norms[:, None]
     return rows, sound
+
+
+def sound_halves(blobs: Sequence[bytes], dimension: int) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
+    """The rows of the blobs that are sound as they rest, float16 [n, dimension], and for each blob whether it is.
+
+    A row that is not of unit length is brought back to it, as ``from_blobs`` does with all.
+    """
+    width = dimension * AT_REST.itemsize
+    sound = np.array([len(blob) == width for blob in blobs], dtype=np.bool_)
+    whole = blobs if sound.all() else [blob for blob in blobs if len(blob) == width]
+    rows = np.frombuffer(b"".join(whole), dtype=AT_REST).reshape(len(whole), dimension)
+    wide = rows.astype(np.float32)
+    norms = np.sqrt(np.einsum("nd,nd->n", wide, wide))
+    usable = np.isfinite(norms) & (norms > 0.5)
+    off = usable & (np.abs(norms - 1.0) > UNIT_TOLERANCE)
+    if off.any():
+        rows = rows.copy()
+        rows[off] = wide[off] / norms[off, None]
+    sound[sound] = usable
+    return rows if usable.all() else rows[usable], sound

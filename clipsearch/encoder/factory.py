@@ -107,17 +107,28 @@ def create_network(source: ModelSource, *, ask_hub: bool = False) -> tuple[nn.Mo
     """
     _check_there(source)
     library = open_clip()
+    from clipsearch.encoder.sparing import sparing_memory
+
     with _guarded(source, needed_files(source), ask_hub=ask_hub):
-        network: nn.Module = library.create_model(
-            source.factory_name,
-            pretrained=_weights_argument(source),
-            force_quick_gelu=source.kind == "pretrained" and bool(pretrained_cfg(source).get("quick_gelu")),
-            force_preprocess_cfg=_published_preprocessing(source),
-            require_pretrained=True,
-            weights_only=True,
-        )
+        with sparing_memory():
+            network: nn.Module = library.create_model(
+                source.factory_name,
+                pretrained=_weights_argument(source),
+                force_quick_gelu=source.kind == "pretrained" and bool(pretrained_cfg(source).get("quick_gelu")),
+                force_preprocess_cfg=_published_preprocessing(source),
+                require_pretrained=True,
+                weights_only=True,
+            )
         tokenizer = library.get_tokenizer(source.factory_name)
     return network.eval(), tokenizer
+
+
+def create_tokenizer(source: ModelSource) -> Any:
+    """open_clip's tokenizer for the model, without its network; raises as ``create_network``."""
+    _check_there(source)
+    library = open_clip()
+    with _guarded(source, needed_files(source)):
+        return library.get_tokenizer(source.factory_name)
 
 
 def _weights_argument(source: ModelSource) -> str | None:

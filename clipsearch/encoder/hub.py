@@ -34,9 +34,15 @@ def weights_in(hub_entry: str) -> HubFile:
 
 def is_cached(file: HubFile) -> bool:
     """Whether this machine has the file already; asks no network."""
+    return bool(cached_paths(file))
+
+
+def cached_paths(file: HubFile) -> list[str]:
+    """Where this machine has it, under each of its names that it was fetched by; asks no network."""
     from huggingface_hub import try_to_load_from_cache
 
-    return any(isinstance(try_to_load_from_cache(file.repository, name), str) for name in file.names)
+    found = [try_to_load_from_cache(file.repository, name) for name in file.names]
+    return [path for path in found if isinstance(path, str)]
 
 
 def check_reachable(model: str, file: HubFile) -> None:

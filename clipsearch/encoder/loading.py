@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 from clipsearch.encoder.factory import architecture_of, create_network, open_clip
 from clipsearch.encoder.fingerprint import fingerprint
 from clipsearch.encoder.names import ModelSource
+from clipsearch.encoder.pictures import PictureReader
 from clipsearch.errors import ModelUnavailable
 from clipsearch.model import Model
 
 if TYPE_CHECKING:
-    import PIL.Image
-    import torch
     from torch import nn
 
 VOCABULARY_FILE = "vocabulary.txt"
@@ -40,7 +39,7 @@ class LoadedModel:
     """A network in float32 on the CPU, with what turns pictures and texts into its inputs."""
 
     network: nn.Module
-    preprocess: Callable[[PIL.Image.Image], torch.Tensor]
+    pictures: PictureReader
     tokenizer: Any
     facts: Model
     vocabulary: frozenset[str] | None
@@ -53,13 +52,19 @@ def load_model(source: ModelSource) -> LoadedModel:
     """
     network, tokenizer = create_network(source)
     architecture = architecture_of(source)
+    facts = _facts(source, network, tokenizer, architecture)
     return LoadedModel(
         network=network,
-        preprocess=_preprocess_of(network),
+        pictures=PictureReader(facts.preprocessing),
         tokenizer=tokenizer,
-        facts=_facts(source, network, tokenizer, architecture),
-        vocabulary=read_vocabulary(source.path) if source.kind == "folder" and source.path else None,
+        facts=facts,
+        vocabulary=vocabulary_of(source),
     )
+
+
+def vocabulary_of(source: ModelSource) -> frozenset[str] | None:
+    """The words that the model was taught, lower-cased, or None where it comes with no list of them."""
+    return read_vocabulary(source.path) if source.kind == "folder" and source.path else None
 
 
 def read_vocabulary(folder: Path) -> frozenset[str] | None:
@@ -113,18 +118,6 @@ def _read(source: ModelSource, parameter: Any) -> float:
     if not math.isfinite(number):
         raise ModelUnavailable(f"The weights of {source.name} are damaged: a logit scale of {number}.")
     return number
-
-
-def _preprocess_of(network: nn.Module) -> Callable[[PIL.Image.Image], torch.Tensor]:
-    from open_clip.transform import (
-        PreprocessCfg,
-        image_transform_v2,
-    )
-
-    transform: Callable[[PIL.Image.Image], torch.Tensor] = image_transform_v2(
-        PreprocessCfg(**_preprocess_cfg(network)), is_train=False
-    )
-    return transform
 
 
 def _preprocess_cfg(network: nn.Module) -> dict[str, Any]:

@@ -65,8 +65,12 @@ class Encoder(TextEncoder, Protocol):
         """Where it computes: "cpu", "cuda:0"."""
 
     @property
+    def runtime(self) -> str:
+        """Which software computes: "torch", "openvino"."""
+
+    @property
     def dtype(self) -> str:
-        """What it computes in: "float32", "bfloat16", "float16"."""
+        """What it computes in: "float32", "bfloat16", "float16", "int8"."""
 
     @property
     def batch_size(self) -> int:

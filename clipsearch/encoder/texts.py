@@ -6,10 +6,10 @@ import re
 import threading
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import numpy as np
+from numpy.typing import NDArray
 
 _WORD = re.compile(r"[^\W\d_]+")
 _REMEMBERED_WORDS = 100_000
@@ -23,12 +23,13 @@ class TextReader:
         self._vocabulary = vocabulary
         self._lock = threading.Lock()  # a fast tokenizer of Hugging Face refuses two threads at once
 
-    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+    def tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """int64 [n, context length], padded and, where too long, cut as the model's tokenizer does it."""
+        if not texts:
+            return np.zeros((0, self._tokenizer.context_length), dtype=np.int64)
         with self._lock:
             self._forget_words()
-            tokens: torch.Tensor = self._tokenizer([composed(text) for text in texts])
-        return tokens
+            return np.asarray(self._tokenizer([composed(text) for text in texts]).numpy(), dtype=np.int64)
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         """For each text, whether its end would be cut off."""
@@ -38,10 +39,7 @@ class TextReader:
 
     def unknown_words(self, text: str) -> list[str]:
         """The words that the model was not taught, lower-cased, in order, each once."""
-        if self._vocabulary is None:
-            return []
-        words = _WORD.findall(composed(text).lower())
-        return list(dict.fromkeys(word for word in words if word not in self._vocabulary))
+        return unknown_words(text, self._vocabulary)
 
     def _needed(self, text: str) -> int:
         encode = getattr(self._tokenizer, "encode", None)
@@ -60,6 +58,14 @@ class TextReader:
             special = {word: word for word in cache if cache[word] == word and word.startswith("<")}
             cache.clear()
             cache.update(special)
+
+
+def unknown_words(text: str, vocabulary: frozenset[str] | None) -> list[str]:
+    """The words of ``text`` outside the vocabulary, lower-cased, in order, each once; [] without a vocabulary."""
+    if vocabulary is None:
+        return []
+    words = _WORD.findall(composed(text).lower())
+    return list(dict.fromkeys(word for word in words if word not in vocabulary))
 
 
 def composed(text: str) -> str:

@@ -1,8 +1,8 @@
 """Finds, hashes and opens image files upright and in true colour; with the demo the only room with Pillow.
 
 What follows from names and bytes alone (``find_images``, ``uri_of``, ``presence``, ``read_file``,
-``content_hash``) is here at once; what needs Pillow is imported at its first use, so that a run over an
-unchanged folder never pays for it.
+``read_and_hash``, ``content_hash``) is here at once; what needs Pillow is imported at its first use, so that a
+run over an unchanged folder never pays for it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-from clipsearch.config import absolute
+from clipsearch.environment import absolute
 from clipsearch.images.finding import IMAGE_SUFFIXES, FoundFile, Presence, find_images, path_of, presence, uri_of
-from clipsearch.images.hashing import content_hash, read_file
+from clipsearch.images.hashing import content_hash, read_and_hash, read_file
 
 if TYPE_CHECKING:
+    from clipsearch.images.apart import DecodingProcess
     from clipsearch.images.contact_sheet import SheetEntry, draw_contact_sheet, write_contact_sheet
     from clipsearch.images.opening import MAX_PIXELS, Opened, Source, open_picture
     from clipsearch.images.pixel_hashing import pixel_hash, pixel_hash_distance
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "DecodingProcess",
     "FoundFile",
     "Opened",
     "Presence",
@@ -38,6 +40,7 @@ __all__ = [
     "pixel_hash",
     "pixel_hash_distance",
     "presence",
+    "read_and_hash",
     "read_file",
     "thumbnail_of",
     "uri_of",
@@ -45,6 +48,7 @@ __all__ = [
 ]
 
 _NEEDS_PILLOW: Final = {
+    "DecodingProcess": "apart",
     "MAX_PIXELS": "opening",
     "Opened": "opening",
     "Source": "opening",

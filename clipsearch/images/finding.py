@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from clipsearch.config import absolute
+from clipsearch.environment import absolute
 from clipsearch.errors import InvalidInput, SourceNotFound
 from clipsearch.images.signatures import PREFIX_BYTES, READ_HERE, sniff
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from clipsearch.errors import TooLarge, UnreadableImage
+
+WHOLE_BYTES: Final = 64_000_000
+"""A larger file is hashed in pieces and decoded from its path: several threads hold one file each."""
 
 
 def content_hash(source: bytes | Path) -> str:
@@ -40,6 +43,26 @@ def read_file(path: str | Path, limit: int | None = None) -> bytes:
     if limit is not None and len(data) > limit:
         raise TooLarge(f"the file is larger than {limit:,} bytes", limit=limit)
     return data
+
+
+def read_and_hash(path: str | Path, whole: int = WHOLE_BYTES) -> tuple[bytes | Path, str]:
+    """What to decode, and the content hash: the file's bytes, or its path when it has more than ``whole`` of them.
+
+    Raises UnreadableImage when the file cannot be read.
+    """
+    path = Path(path)
+    with open_file(path) as file:
+        try:
+            data = file.read(whole + 1)
+            if len(data) <= whole:
+                return data, content_hash(data)
+            digest = hashlib.sha256(data)
+            del data
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        except (OSError, MemoryError) as error:
+            raise cannot_be_read(error) from error
+    return path, digest.hexdigest()
 
 
 def open_file(path: str | Path) -> BinaryIO:

@@ -1,9 +1,8 @@
-"""Commits readings in batches, each as one transaction with one revision; decides which group a file falls in."""
+"""Commits encoded batches, each as one transaction with one revision; decides which group a file falls in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from clipsearch.answers import FailedFile
 from clipsearch.database import Connection
@@ -16,18 +15,13 @@ from clipsearch.database.images import KnownFile, NewImage
 from clipsearch.database.leases import Lease, renew_lease
 from clipsearch.database.models import ModelRow
 from clipsearch.database.runs import NewFailure
-from clipsearch.errors import InvalidVector, ModelMismatch
+from clipsearch.errors import ModelMismatch
 from clipsearch.images import FoundFile, uri_of
+from clipsearch.indexing.encoding import EncodedBatch
 from clipsearch.indexing.groups import Groups
 from clipsearch.indexing.planning import Plan, Scan, by_hash, unseen_failures
-from clipsearch.indexing.reading import Failed, Familiar, Prepared, Reading, Same
+from clipsearch.indexing.reading import Failed, Familiar, Same
 from clipsearch.library import Library
-
-if TYPE_CHECKING:
-    from clipsearch.encoder import Encoder
-
-# Readings that need no model are committed at this many, so that a long run of renamed files is kept too.
-COMMIT_ROWS = 1_000
 
 
 class Cancelled(Exception):
@@ -56,22 +50,9 @@ class Committer:
         self.model = model
         self.revision = collection.revision
         self.groups = Groups(unchanged=list(plan.unchanged), failed=list(plan.still_failed))
-        self._prepared: list[Prepared] = []
-        self._light: list[Same | Familiar | Failed] = []
         self._unresolved: list[FoundFile] = []
         self._vanished = by_hash(plan.vanished.values())
         self._moved_from: set[int] = set()
-
-    def take(self, reading: Reading) -> None:
-        """Put a reading into the batch."""
-        if isinstance(reading, Prepared):
-            self._prepared.append(reading)
-        else:
-            self._light.append(reading)
-
-    def full(self, batch_size: int) -> bool:
-        """Whether the batch should be committed now."""
-        return len(self._prepared) >= batch_size or len(self._light) >= COMMIT_ROWS
 
     def take_unresolved(self) -> list[FoundFile]:
         """Files whose content another file of the run was to bring; they have to be read again."""
@@ -86,24 +67,21 @@ class Committer:
         if wanted:
             raise Cancelled
 
-    def flush(self, encoder: Encoder | None) -> None:
-        """Encode what waits and commit the batch. Raises Cancelled, LeaseLost, StorageFull."""
-        if not self._prepared and not self._light:
-            return
-        images, failures = _encode(self._prepared, encoder)
-        batch = Groups(encoded=len(images))
+    def commit(self, encoded: EncodedBatch) -> None:
+        """Commit a batch. Raises Cancelled when it is committed and no more are wanted; LeaseLost, StorageFull."""
+        failures = list(encoded.failures)
+        batch = Groups(encoded=len(encoded.images))
         damaged = {failure.uri for failure in failures}
-        for reading in self._light:
+        for reading in encoded.light:
             if isinstance(reading, Failed):
                 failures.append(reading.failure)
                 damaged |= {reading.file.uri} if reading.content_read else set()
         batch.failed += [FailedFile(uri=one.uri, code=one.code, reason=one.reason) for one in failures]
         with self._library.database.write() as connection:
-            wanted, unresolved, moved_from = self._commit(connection, batch, images, failures, damaged)
+            wanted, unresolved, moved_from = self._commit(connection, batch, encoded, failures, damaged)
         self.groups.extend(batch)
         self._unresolved += unresolved
         self._moved_from |= moved_from
-        self._prepared, self._light = [], []
         if wanted:
             raise Cancelled
 
@@ -128,12 +106,13 @@ class Committer:
         self,
         connection: Connection,
         batch: Groups,
-        images: list[NewImage],
+        encoded: EncodedBatch,
         failures: list[NewFailure],
         damaged: set[str],
     ) -> tuple[bool, list[FoundFile], set[int]]:
-        same = [reading for reading in self._light if isinstance(reading, Same)]
-        familiar = [reading for reading in self._light if isinstance(reading, Familiar)]
+        images = encoded.images
+        same = [reading for reading in encoded.light if isinstance(reading, Same)]
+        familiar = [reading for reading in encoded.light if isinstance(reading, Familiar)]
         taken, moves, replaced, unresolved = self._resolve(connection, familiar, batch)
         for image in images:
             self._group_of(image.uri, batch).append(image.uri)
@@ -214,32 +193,6 @@ class Committer:
         # In the same transaction as the work: a run that lost its lease commits nothing.
         renew_lease(connection, self._lease, self._library.settings.lease_seconds)
         return run_rows.note_progress(connection, self._run_id, groups.done, self._total, groups.counts())
-
-
-def _encode(prepared: Sequence[Prepared], encoder: Encoder | None) -> tuple[list[NewImage], list[NewFailure]]:
-    if not prepared:
-        return [], []
-    if encoder is None:
-        raise ModelMismatch("pictures wait for a model that was never loaded")
-    try:
-        encoded = encoder.encode_prepared([one.pixels for one in prepared])
-    except InvalidVector as error:
-        faulty = set(error.details.get("positions", []))
-        if not faulty or len(prepared) == 1:
-            return [], [_no_embedding(one) for one in prepared]
-        rest = [one for position, one in enumerate(prepared) if position not in faulty]
-        images, failures = _encode(rest, encoder)
-        return images, failures + [_no_embedding(prepared[position]) for position in sorted(faulty)]
-    images = [
-        one.embedded(vector, float(norm), encoder.dtype)
-        for one, vector, norm in zip(prepared, encoded.vectors, encoded.norms, strict=True)
-    ]
-    return images, []
-
-
-def _no_embedding(reading: Prepared) -> NewFailure:
-    reason = "the model made no usable embedding of it (not a number, or zero)"
-    return NewFailure(reading.file.uri, "no_embedding", reason, reading.file.size, reading.file.mtime_ns)
 
 
 def _place(file: FoundFile) -> tuple[str, int, int]:

@@ -17,7 +17,7 @@ from clipsearch.errors import EmptySource, InvalidInput, SourceNotFound
 from clipsearch.images import FoundFile, absolute, find_images, path_of, uri_of
 
 # Failures that only another content or another installation can mend; the rest is tried again in every run.
-CONTENT_FAILURES = frozenset({"unreadable_image", "unsupported_format", "too_many_pixels"})
+CONTENT_FAILURES = frozenset({"unreadable_image", "unsupported_format", "too_many_pixels", "decoder_crashed"})
 
 
 @dataclass(frozen=True)

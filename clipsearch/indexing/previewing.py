@@ -10,7 +10,7 @@ from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import find_collection
 from clipsearch.errors import UnreadableImage
-from clipsearch.images import content_hash, path_of, read_file, uri_of
+from clipsearch.images import content_hash, path_of, uri_of
 from clipsearch.indexing.groups import Groups
 from clipsearch.indexing.options import IndexingOptions
 from clipsearch.indexing.planning import by_hash, make_plan, scan_source, unseen_failures, uri_prefixes
@@ -33,7 +33,7 @@ def preview(library: Library, source: Path, collection: str | None, options: Ind
     removed = set(plan.vanished)
     for file in plan.to_read:
         try:
-            digest = content_hash(read_file(path_of(file.uri)))
+            digest = content_hash(Path(path_of(file.uri)))
         except UnreadableImage as error:
             groups.failed.append(FailedFile(uri=file.uri, code="unreadable_file", reason=error.message))
             continue

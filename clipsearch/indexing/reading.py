@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 
 from clipsearch.database.images import KnownFile, NewImage
 from clipsearch.database.runs import NewFailure
-from clipsearch.errors import UnreadableImage
-from clipsearch.images import FoundFile, content_hash, path_of, read_file
+from clipsearch.errors import ClipSearchError, UnreadableImage
+from clipsearch.images import FoundFile, path_of, read_and_hash
+from clipsearch.indexing.decoding import Decoders
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
@@ -79,7 +81,7 @@ class Reader:
     """Turns one file into what is to be done with it; called from many threads.
 
     ``is_known`` says whether a content hash has an embedding already; ``encoder`` gives the encoder when the first
-    picture needs it.
+    picture needs it; ``decoders`` open the pictures.
     """
 
     def __init__(
@@ -87,12 +89,12 @@ class Reader:
         known: Mapping[str, KnownFile],
         is_known: Callable[[str], bool],
         encoder: Callable[[], Encoder],
-        max_pixels: int,
+        decoders: Decoders,
     ) -> None:
         self._known = known
         self._is_known = is_known
         self._encoder = encoder
-        self._max_pixels = max_pixels
+        self._decoders = decoders
         self._claimed: set[str] = set()
         self._lock = threading.Lock()
 
@@ -110,16 +112,15 @@ class Reader:
 
     def _read(self, file: FoundFile, is_familiar: Callable[[str], bool]) -> Reading:
         try:
-            data = read_file(path_of(file.uri))
+            source, digest = read_and_hash(path_of(file.uri))
         except UnreadableImage as error:
             return Failed(file, _failure(file, "unreadable_file", error.message), content_read=False)
-        digest = content_hash(data)
         before = self._known.get(file.uri)
         if before and before.embedded and not before.gone and before.content_hash == digest:
             return Same(file, before)
         if is_familiar(digest):
             return Familiar(file, digest)
-        return self._decode(file, digest, data)
+        return self._decode(file, digest, source)
 
     def _claim(self, digest: str) -> bool:
         with self._lock:
@@ -128,15 +129,15 @@ class Reader:
             self._claimed.add(digest)
             return True
 
-    def _decode(self, file: FoundFile, digest: str, data: bytes) -> Prepared | Failed:
-        from clipsearch.images import open_picture  # a run that decodes nothing does without the decoders
-
+    def _decode(self, file: FoundFile, digest: str, source: bytes | Path) -> Prepared | Failed:
         encoder = self._encoder()
         try:
-            opened = open_picture(data, max_pixels=self._max_pixels, reduced_to=encoder.model.image_size)
+            opened = self._decoders.open(file, source, encoder.model.image_size)
             pixels = encoder.prepare(opened.picture)
         except UnreadableImage as error:
             return Failed(file, _failure(file, error.code, error.message), content_read=True)
+        except ClipSearchError:
+            raise
         except Exception as error:  # noqa: BLE001  what a decoder or a transform raises costs one image, never the run
             reason = f"{type(error).__name__}: {error}"
             return Failed(file, _failure(file, "unreadable_image", reason), content_read=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +21,15 @@ from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import content_known
 from clipsearch.database.images import KnownFile
 from clipsearch.database.leases import Lease
-from clipsearch.errors import ClipSearchError, ModelMismatch, ModelNotFound, ModelUnavailable
-from clipsearch.images import absolute, uri_of
+from clipsearch.errors import ClipSearchError, DecoderCrashed, ModelMismatch, ModelNotFound, ModelUnavailable
+from clipsearch.images import FoundFile, absolute, uri_of
 from clipsearch.indexing.committing import Cancelled, Committer
+from clipsearch.indexing.decoding import Decoders, suspects_among
+from clipsearch.indexing.encoding import Batches, EncodedBatch
 from clipsearch.indexing.options import IndexingOptions
 from clipsearch.indexing.planning import Plan, Scan, check_source, make_plan, scan_source, uri_prefixes
 from clipsearch.indexing.previewing import preview
-from clipsearch.indexing.reading import Reader, Reading, ahead
+from clipsearch.indexing.reading import Reader, ahead
 from clipsearch.library import Library
 
 if TYPE_CHECKING:
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Enough that the model never waits for a slow file, and bounded, for large batches of large pictures.
+# Decoded ahead of the batch that is gathered: enough that the model never waits for a slow file, and bounded, for
+# large batches of large pictures.
 WINDOW_BATCHES = 2
 WINDOW_BYTES = 1_000_000_000
 USUAL_BATCH = 32
@@ -91,10 +95,13 @@ def index_source(
             _mark_finished(library, run_id, state, None)
             if run.changed:
                 _keep_snapshot(library, row)
-            return run.report(run_id, state, _since(started))
+            report = run.report(run_id, state, _since(started))
     except BaseException as error:
         _mark_finished(library, run_id, _state_after(error), _words(error))
         raise
+    if not report.cancelled:
+        library.keep_text_runtime(row.model_name)
+    return report
 
 
 @contextmanager
@@ -180,6 +187,7 @@ class _Run:
         with self._library.database.read() as connection:
             known = image_rows.known_files(connection, self._collection.id, model_id, prefixes)
             failures = {row.uri: row for row in run_rows.list_failures(connection, self._collection.id)}
+        self._crashed_before = [row.uri for row in failures.values() if row.code == DecoderCrashed.code]
         return known, make_plan(
             self._scan,
             known,
@@ -189,17 +197,30 @@ class _Run:
         )
 
     def _read_and_encode(self) -> None:
+        journal = self._library.settings.data_dir / "decoding" / self._journal_name()
+        suspects = suspects_among(self._plan.to_read, journal, self._crashed_before)
+        self._decoders = Decoders(journal, suspects, self._library.settings.max_pixels)
+        rest = [file for file in self._plan.to_read if file.uri not in suspects]
+        done = False
+        try:
+            self._read_files([*suspects.values(), *rest])
+            done = True
+        finally:
+            self._decoders.close(done=done)
+
+    def _read_files(self, files: Sequence[FoundFile]) -> None:
         settings, committer = self._library.settings, self._committer
-        reader = Reader(self._known, self._content_known, self._get_encoder, settings.max_pixels)
-        threads = settings.decode_threads or os.cpu_count() or 1
-        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as executor:
-            for reading in ahead(executor, reader.read, self._plan.to_read, self._window):
-                self._take(reading)
-            self._flush()
-            for read in (reader.read_again, reader.read_anyway):
-                for reading in ahead(executor, read, committer.take_unresolved(), self._window):
-                    self._take(reading)
-                self._flush()
+        reader = Reader(self._known, self._content_known, self._get_encoder, self._decoders)
+        threads = settings.decode_processes or settings.decode_threads or os.cpu_count() or 1
+        with (
+            ThreadPoolExecutor(threads, thread_name_prefix="decode") as executor,
+            Batches(lambda: self._encoder, lambda: self._batch_size, self._commit) as batches,
+        ):
+            for read in (reader.read, reader.read_again, reader.read_anyway):
+                for reading in ahead(executor, read, files, self._window):
+                    batches.take(reading)
+                batches.flush()
+                files = committer.take_unresolved()
 
     @property
     def _batch_size(self) -> int:
@@ -211,15 +232,15 @@ class _Run:
         fitting = WINDOW_BYTES // (12 * size * size) if size else WINDOW_BATCHES * self._batch_size
         return max(self._batch_size, min(WINDOW_BATCHES * self._batch_size, fitting))
 
-    def _take(self, reading: Reading) -> None:
-        self._committer.take(reading)
-        if self._committer.full(self._batch_size):
-            self._flush()
-
-    def _flush(self) -> None:
-        self._committer.flush(self._encoder)
+    def _commit(self, batch: EncodedBatch) -> None:
+        self._committer.commit(batch)
         groups = self._committer.groups
         self._on_progress(Progress("indexing", groups.done, len(self._scan.files), groups.encoded, len(groups.failed)))
+
+    def _journal_name(self) -> str:
+        """One for each collection and source: another folder's run says nothing of this one's files."""
+        source = hashlib.sha256(uri_of(self._scan.source).encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{self._collection.id}-{source[:16]}.journal"
 
     def _content_known(self, digest: str) -> bool:
         model = self._committer.model
@@ -232,7 +253,10 @@ class _Run:
         with self._encoder_lock:
             if self._encoder is None:
                 self._on_progress(Progress("loading the model", 0, len(self._scan.files)))
-                self._encoder, self._committer.model = self._library.encoder_for(self._collection)
+                encoder, self._committer.model = self._library.encoder_for(self._collection)
+                processes = self._library.settings.decode_processes
+                self._decoders.apart |= encoder.device != "cpu" if processes is None else processes > 0
+                self._encoder = encoder
             return self._encoder
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.vector_index import sizes
-from clipsearch.vector_index.protocol import Neighbours
+from clipsearch.vector_index.protocol import Neighbours, Trial
 from clipsearch.vector_index.rows import StoredRows, best_first
 from clipsearch.vector_index.segments import Segment, merged, settled
 from clipsearch.vector_index.validity import distinct_ids, id_set, unit_queries, unit_rows
@@ -34,9 +34,11 @@ class Generation:
     copies one mask of a million bytes and not a gigabyte of vectors.
     """
 
-    def __init__(self, dimension: int, segments: Sequence[Segment] = ()) -> None:
+    def __init__(self, dimension: int, segments: Sequence[Segment] = (), trial: Trial | None = None) -> None:
         self._dimension = dimension
         self._segments = tuple(segments)
+        cells = self._segments[0].cells if self._segments else None
+        self._trial = trial if cells is None else cells.trial
         self._count = sum(segment.count for segment in self._segments)
 
     @property
@@ -53,6 +55,16 @@ class Generation:
     def memory_bytes(self) -> int:
         """Bytes held, those shared with other generations included."""
         return sum(segment.memory_bytes for segment in self._segments)
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Those of them that lie in a mapped file."""
+        return sum(segment.mapped_bytes for segment in self._segments)
+
+    @property
+    def trial(self) -> Trial | None:
+        """How the base's cells were measured, whether they serve or not."""
+        return self._trial
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -104,7 +116,7 @@ class Generation:
         allowed = None if among is None else id_set(among)
         forbidden = id_set(excluding)
         if allowed is not None:
-            allowed = np.setdiff1d(allowed, forbidden, assume_unique=True)
+            allowed = np.setdiff1d(allowed, forbidden, assume_unique=True) if forbidden.size else allowed
             forbidden = forbidden[:0]
         k = max(0, min(k, self._count if allowed is None else min(len(allowed), self._count)))
         block = max(1, _BLOCK_FOUND // max(k, 1))
@@ -121,13 +133,13 @@ class Generation:
         excluding: NDArray[np.int64],
         exact: bool,
     ) -> list[Neighbours]:
-        ids = [np.empty((len(queries), 0), dtype=np.int64)]
-        scores = [np.empty((len(queries), 0), dtype=np.float32)]
-        for segment in self._segments if k else ():
-            found, values = segment.search(queries, k, among, excluding, exact)
-            ids.append(found)
-            scores.append(values)
-        best, values = best_first(np.concatenate(ids, axis=1), np.concatenate(scores, axis=1), k)
+        found = [segment.search(queries, k, among, excluding, exact) for segment in self._segments if k]
+        if len(found) == 1:
+            [(best, values)] = found
+        else:
+            ids = [np.empty((len(queries), 0), dtype=np.int64), *(one[0] for one in found)]
+            scores = [np.empty((len(queries), 0), dtype=np.float32), *(one[1] for one in found)]
+            best, values = best_first(np.concatenate(ids, axis=1), np.concatenate(scores, axis=1), k)
         lengths = (best >= 0).sum(axis=1)
         return [Neighbours(best[i, :n], values[i, :n]) for i, n in enumerate(lengths.tolist())]
 
@@ -146,10 +158,10 @@ class Generation:
             young = [segment_of(self._dimension, ids, vectors)]
         if not gone.size:
             return self
-        return Generation(self._dimension, settled([s.without(gone) for s in self._segments] + young))
+        return Generation(self._dimension, settled([s.without(gone) for s in self._segments] + young), self._trial)
 
     def compacted(self) -> Generation:
         """The same rows as a single segment with no dead ones; itself where it is that already."""
         if not self._segments or (len(self._segments) == 1 and self._segments[0].alive is None):
             return self
-        return Generation(self._dimension, [merged(self._segments)])
+        return Generation(self._dimension, [merged(self._segments)], self._trial)

@@ -8,7 +8,9 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-FORMAT = 1
+from clipsearch.vector_index.protocol import Trial
+
+FORMAT = 2
 NAME = "manifest.json"
 LARGEST = 65_536  # bytes; a manifest has a few hundred
 
@@ -59,6 +61,7 @@ class Manifest:
     count: int
     faiss: str  # version that made the codes of the cells
     stand: Stand
+    trial: Trial | None = None  # how the cells were measured, those that did not come into service too
     format: int = FORMAT
 
 
@@ -79,7 +82,9 @@ def from_bytes(raw: bytes) -> Manifest:
         values = json.loads(raw)
         stand = Stand(**values.pop("stand"))
         del values["check"]
-        manifest = Manifest(stand=stand, **values)
+        measured = values.pop("trial")
+        trial = None if measured is None else Trial(**measured)
+        manifest = Manifest(stand=stand, trial=trial, **values)
         written = to_bytes(manifest)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise NotBelieved("the manifest is damaged") from error
@@ -104,9 +109,22 @@ def _check(manifest: Manifest) -> None:
         and _DIGEST.fullmatch(manifest.sha256) is not None
         and name is not None
         and name.groups() == (str(manifest.stand.revision), manifest.stand.token)
+        and (manifest.trial is None or _possible(manifest.trial))
     )
     if not sound:
         raise NotBelieved("the manifest holds values that no snapshot has")
+
+
+def _possible(trial: Trial) -> bool:
+    whole = (trial.rows, trial.cells, trial.probes, trial.filtered_probes, trial.width)
+    return (
+        all(type(number) is int and number > 0 for number in whole)
+        and max(trial.probes, trial.filtered_probes) <= trial.cells
+        and all(type(number) is int and number >= 0 for number in (trial.image_queries, trial.text_queries))
+        and all(type(share) is float and 0 <= share <= 1 for share in (trial.recall_image, trial.recall_text))
+        and type(trial.text_source) is str
+        and type(trial.floor) is float
+    )
 
 
 def _canonical(values: dict[str, Any]) -> bytes:

@@ -29,6 +29,33 @@ class Neighbours:
         return zip(self.ids.tolist(), self.scores.tolist(), strict=True)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What cells were measured to find, before they were put in service or were not.
+
+    Recall is the share of the ten exact neighbours that was found, by ``image_queries`` rows that were held back
+    from training and by ``text_queries`` texts apart: texts lie apart from images, and what serves the one may fail
+    the other. ``text_source`` says which texts: ``stored`` and ``encoded`` ones are the model's, ``synthetic`` ones
+    vectors of their geometry.
+    """
+
+    rows: int  # there were when the cells were trained
+    cells: int
+    probes: int  # cells visited by a query
+    filtered_probes: int  # cells visited under a filter that keeps a tenth of the rows
+    width: int  # candidates re-ranked for ten neighbours
+    recall_image: float
+    recall_text: float
+    image_queries: int
+    text_queries: int
+    text_source: str
+    floor: float  # the recall that the parameters were chosen for
+
+    def passed(self, floor: float) -> bool:
+        """Whether both recalls reach ``floor``."""
+        return min(self.recall_image, self.recall_text) >= floor
+
+
 class VectorIndex(Protocol):
     """One immutable generation: unit vectors under ids ≥ 0.
 
@@ -46,7 +73,15 @@ class VectorIndex(Protocol):
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes held by the vectors, ids and cells of this generation (shared ones are counted)."""
+        """Bytes held by the vectors, ids and cells of this generation (shared and mapped ones are counted)."""
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Those of the bytes that lie in a mapped file, and are in memory only while they are read."""
+
+    @property
+    def trial(self) -> Trial | None:
+        """How cells were measured over these rows, whether they serve or not; None where none were trained."""
 
     def __len__(self) -> int: ...
 

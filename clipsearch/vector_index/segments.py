@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.vector_index import sizes
 from clipsearch.vector_index.cells import Cells
-from clipsearch.vector_index.rows import Found, StoredRows, best_first
+from clipsearch.vector_index.rows import Found, StoredRows, best_first, selector
 
 _BLOCK = 16_384
+_FEW = 1_000
+_SPARSEST = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +41,46 @@ class Segment:
         alive = 0 if self.alive is None else self.alive.nbytes
         return int(self.ids.nbytes + self.rows.memory_bytes + alive + cells)
 
+    @property
+    def mapped_bytes(self) -> int:
+        """Those of them that lie in a mapped file."""
+        rows = self.rows.memory_bytes if self.rows.mapped else 0
+        return rows + (self.cells.list_bytes if self.cells and self.cells.mapped else 0)
+
+    @cached_property
+    def _chosen(self) -> Any:
+        """faiss's selector of the rows that are alive; None: all."""
+        return None if self.alive is None else selector(self.alive)
+
+    @cached_property
+    def _span(self) -> int:
+        """From the first id to the last, both counted."""
+        return int(self.ids[-1]) - int(self.ids[0]) + 1
+
+    @cached_property
+    def _places(self) -> NDArray[np.int32] | None:
+        """The position of each id from the first one on, -1 for none; None where the ids are too far apart."""
+        span = self._span
+        if span > _SPARSEST * self.stored:
+            return None
+        places = np.full(span, -1, dtype=np.int32)
+        places[self.ids - self.ids[0]] = np.arange(self.stored, dtype=np.int32)
+        return places
+
     def find(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """For each of ``ids`` its position and whether it is alive; if not, the position means nothing."""
-        positions = np.minimum(np.searchsorted(self.ids, ids), self.stored - 1)
-        there = self.ids[positions] == ids
+        places = self._places if len(ids) > _FEW else None  # looking up a table beats searching for many
+        if places is None:
+            positions = np.minimum(np.searchsorted(self.ids, ids), self.stored - 1)
+            there = self.ids[positions] == ids
+        else:
+            positions = ids - self.ids[0]
+            there = (ids >= self.ids[0]) & (ids <= self.ids[-1])
+            if not there.all():
+                positions = np.where(there, positions, 0)
+            if self._span != self.stored:  # else an id tells its position
+                positions = places[positions].astype(np.int64)
+                there &= positions >= 0
         if self.alive is not None:
             there &= self.alive[positions]
         return positions, there
@@ -70,35 +110,60 @@ class Segment:
 
         ``among`` and ``excluding`` are ascending and distinct; ``excluding`` is empty beside an ``among``.
         """
-        allowed, count = self.alive, self.count
         if among is not None:
-            positions, there = self.find(among)
-            chosen = positions[there]
-            if len(chosen) < self.stored * sizes.GATHER_SHARE:
-                found, scores = self.rows.subset(chosen).best(queries, k)
-                return self.ids[chosen[found]] if found.size else found, scores
-            allowed, count = np.zeros(self.stored, dtype=np.bool_), len(chosen)
-            allowed[chosen] = True
-        elif excluding.size:
+            return self._among(queries, k, among, exact)
+        dropped = excluding[:0]
+        if excluding.size:
+            positions, there = self.find(excluding)
+            dropped = positions[there]
+        if len(dropped) > sizes.DROPPED_MOST:
             remaining = self.without(excluding)
-            allowed, count = remaining.alive, remaining.count
-        found, scores = self._best(queries, k, allowed, count, exact)
+            found, scores = remaining._best(queries, k, remaining.alive, remaining._chosen, remaining.count, exact)
+        else:
+            found, scores = self._best(queries, k + len(dropped), self.alive, self._chosen, self.count, exact)
+            if len(dropped):
+                scores = np.where(np.isin(found, dropped), np.float32(-np.inf), scores)
+                found, scores = best_first(np.where(scores == -np.inf, -1, found), scores, k)
+        return np.where(found < 0, -1, self.ids[found]), scores
+
+    def _among(self, queries: NDArray[np.float32], k: int, among: NDArray[np.int64], exact: bool) -> Found:
+        """As `search`, over the ids of ``among`` alone."""
+        positions, there = self.find(among)
+        chosen = positions if there.all() else positions[there]
+        few = max(sizes.GATHER_LEAST, min(self.stored * sizes.GATHER_SHARE, sizes.GATHER_MOST))
+        if len(chosen) < few or len(chosen) <= k:
+            found, scores = self.rows.subset(chosen).best(queries, k)
+            return self.ids[chosen[found]] if found.size else found, scores
+        allowed = np.zeros(self.stored, dtype=np.bool_)
+        allowed[chosen] = True
+        found, scores = self._best(queries, k, allowed, selector(allowed), len(chosen), exact)
         return np.where(found < 0, -1, self.ids[found]), scores
 
     def _best(
-        self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None, count: int, exact: bool
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+        chosen: Any,
+        count: int,
+        exact: bool,
     ) -> Found:
-        """Positions and scores of the best of the ``count`` allowed rows, by cells where they serve."""
+        """Positions and scores of the best of the ``count`` allowed rows, by cells where they serve.
+
+        ``chosen`` is the selector of ``allowed``.
+        """
         k = min(k, count)
-        width = max(k * sizes.RERANK_FACTOR, sizes.RERANK_LEAST)
-        few = count < self.stored * sizes.EXACT_SHARE
-        if self.cells is None or exact or few or width * 4 > count or not k:
-            return self.rows.best(queries, k, allowed)
-        candidates = self.cells.candidates(queries, width, allowed)
+        if self.cells is None or exact or not k or self.cells.width(k) * 4 > count:
+            return self.rows.best(queries, k, allowed, chosen)
+        trial, share = self.cells.trial, count / self.stored
+        probes = trial.probes
+        if share < 1:
+            probes = sizes.probes_under_filter(share, probes, trial.filtered_probes, self.cells.cell_count)
+        candidates = self.cells.candidates(queries, self.cells.width(k), chosen, probes)
         found, scores = best_first(candidates, self.rows.scores(queries, candidates), k)
-        short = found[:, -1] < 0  # the probed cells held too few allowed rows
+        short = candidates[:, -1] < 0  # the probed cells held too few allowed rows to speak for the others
         if short.any():
-            found[short], scores[short] = self.rows.best(queries[short], k, allowed)
+            found[short], scores[short] = self.rows.best(queries[short], k, allowed, chosen)
         return found, scores
 
 

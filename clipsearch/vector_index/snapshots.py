@@ -10,21 +10,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import io
 import logging
+import mmap
 import os
 import secrets
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+import numpy as np
 
 from clipsearch.errors import StorageFull
 from clipsearch.vector_index import manifest as manifests
+from clipsearch.vector_index import verified
 from clipsearch.vector_index.manifest import Manifest, NotBelieved, Stand
 from clipsearch.vector_index.protocol import VectorIndex
 
@@ -36,12 +35,6 @@ log = logging.getLogger(__name__)
 _LOCK = "snapshot.lock"
 _SPARE_BYTES = 16 * 1024 * 1024  # left free for the database's own writes
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-# A file changed within the clock tick of its checking would keep its times: younger ones are not remembered.
-_RACY_SECONDS = 2.0
-
-_Identity = tuple[int, int, int, int, int]
-_verified: dict[_Identity, str] = {}  # files this process has read whole, and their SHA-256
-_verified_lock = threading.Lock()
 
 
 def save_snapshot(folder: Path, index: VectorIndex, stand: Stand) -> Path | None:
@@ -51,6 +44,8 @@ def save_snapshot(folder: Path, index: VectorIndex, stand: Stand) -> Path | None
     A crash at any instant leaves the former snapshot or the new one. Raises StorageFull, leaving the former
     snapshot as it was, where the disk has no room; ValueError where ``stand`` is of another dimension.
     """
+    from filelock import FileLock, Timeout  # and with it asyncio, which reading has no need of
+
     from clipsearch.vector_index.generation import Generation
 
     if not isinstance(index, Generation):
@@ -71,8 +66,10 @@ def save_snapshot(folder: Path, index: VectorIndex, stand: Stand) -> Path | None
 def load_snapshot(folder: Path, *, collection: str, model: str, dimension: int) -> tuple[VectorIndex, Stand] | None:
     """The index saved in ``folder`` and where it stands, or None where there is none that can be believed.
 
-    Every byte is compared with its checksum (once in this process for a file that did not change). A refused
-    snapshot is left where it is, for the next save to replace, and a warning says why.
+    Every byte is compared with its checksum, once for a file that did not change (see ``verified``). The file is
+    mapped and not read: whoever holds the index goes on reading it, also when a save has replaced it by then. (On
+    Windows a mapped file cannot be removed: it stays beside the new one until a later save.) A refused snapshot is
+    left where it is, for the next save to replace, and a warning says why.
     """
     folder = Path(folder)
     try:
@@ -117,7 +114,9 @@ def _save(folder: Path, index: Generation, stand: Stand) -> Path:
     target = folder / manifests.file_name(stand, secrets.token_hex(4))
     try:
         digest = _write_aside(target, lambda out: snapshot_file.write(index, out))
-        written = Manifest(target.name, size, digest, index.kind, len(index), str(faiss.__version__), stand)
+        written = Manifest(
+            target.name, size, digest, index.kind, len(index), str(faiss.__version__), stand, index.trial
+        )
         _write_aside(folder / manifests.NAME, lambda out: out(manifests.to_bytes(written)))
     except BaseException:
         if _current_file(folder) != target.name:
@@ -163,7 +162,8 @@ def _sweep(folder: Path, keep: str | None) -> None:
     """Remove what interrupted saves and former snapshots left. Who has one open goes on reading it."""
     for path in [*folder.glob("*.tmp"), *folder.glob("index-*.vectors")]:
         if path.name != keep:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # Windows keeps what someone has mapped
+                path.unlink(missing_ok=True)
 
 
 def _current_file(folder: Path) -> str | None:
@@ -198,7 +198,7 @@ def _compare(found: Manifest, collection: str, model: str, dimension: int) -> No
 
 
 def _read_index(folder: Path, found: Manifest) -> Generation:
-    """Read and check the file of ``found``: the bytes that are hashed are the very bytes that are used."""
+    """Map and check the file of ``found``: the bytes that are hashed are the very bytes that are searched later."""
     import faiss
 
     from clipsearch.vector_index import snapshot_file
@@ -209,36 +209,21 @@ def _read_index(folder: Path, found: Manifest) -> Generation:
         status = os.fstat(file.fileno())
         if status.st_size != found.size:
             raise NotBelieved(f"its file has {status.st_size} bytes, not {found.size}")
-        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        with _verified_lock:
-            known = _verified.get(identity) == found.sha256
-        digest = None if known else hashlib.sha256()
-        index = snapshot_file.read(_filler(file, digest), found.size, found.stand.dimension, found.count)
-        if digest is not None:
-            if digest.hexdigest() != found.sha256:
-                raise NotBelieved("its checksum is wrong")
-            if time.time() - max(status.st_mtime, status.st_ctime) > _RACY_SECONDS:
-                with _verified_lock:
-                    _verified[identity] = found.sha256
+        memory = np.frombuffer(mmap.mmap(file.fileno(), found.size, access=mmap.ACCESS_READ), dtype=np.uint8)
+    seen = verified.identity_of(status)
+    known = verified.known(folder, seen, found.sha256)
+    if not known:
+        digest = hashlib.sha256()
+        for block in snapshot_file.blocks(memory):
+            digest.update(block)
+        if digest.hexdigest() != found.sha256:
+            raise NotBelieved("its checksum is wrong")
+    index = snapshot_file.read(memory, found.stand.dimension, found.count, found.trial, sound=known)
     if index.kind != found.kind:
         raise NotBelieved(f"it holds an index of kind {index.kind}, not {found.kind}")
+    if not known:
+        verified.remember(folder, seen, found.sha256)
     return index
-
-
-def _filler(file: io.RawIOBase, digest: Any) -> Callable[[memoryview], None]:
-    """A function that fills a buffer with the next bytes of ``file`` and adds them to ``digest``."""
-
-    def fill(buffer: memoryview) -> None:
-        done = 0
-        while done < len(buffer):
-            got = file.readinto(buffer[done:])
-            if not got:
-                raise NotBelieved("its file ends early")
-            done += got
-        if digest is not None:
-            digest.update(buffer)
-
-    return fill
 
 
 @contextlib.contextmanager

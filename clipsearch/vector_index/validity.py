@@ -13,6 +13,9 @@ from clipsearch.errors import InvalidVector
 UNIT_TOLERANCE = 1e-2
 
 _BLOCK = 16_384
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+# Between these a sum of squares is exact enough; what lies outside, and what is refused, takes the longer way.
+_TINY, _HUGE = 1e-60, 1e60
 _NAMED = 20  # positions named in the message; ``details`` has them all
 
 
@@ -62,6 +65,12 @@ def unit_queries(queries: ArrayLike, dimension: int) -> NDArray[np.float32]:
 
     Raises InvalidVector naming the positions of those that are zero or not finite.
     """
+    if isinstance(queries, np.ndarray) and queries.dtype in _FLOATS and queries.shape[-1:] == (dimension,):
+        rows = queries.reshape(-1, dimension).astype(np.float64)
+        squares = np.einsum("nd,nd->n", rows, rows)
+        if queries.ndim <= 2 and ((squares > _TINY) & (squares < _HUGE)).all():
+            rows /= np.sqrt(squares)[:, None]
+            return rows.astype(np.float32)
     try:
         single = np.ndim(queries) == 1
     except ValueError:  # ragged: refused with words by as_rows

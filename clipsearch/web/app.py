@@ -20,7 +20,7 @@ from clipsearch.web.errors import register_errors
 from clipsearch.web.jobs import Jobs
 from clipsearch.web.readiness import Watch
 from clipsearch.web.security import guard
-from clipsearch.web.slots import WorkSlots
+from clipsearch.web.slots import SEARCH_QUEUE, SEARCH_SLOTS, WorkSlots
 from clipsearch.web.thumbnails import ThumbnailCache
 
 DOCUMENT_PATH = "/api/v1/openapi.json"
@@ -50,9 +50,16 @@ class _Id(BaseConverter):
         return number
 
 
-def create_app(library: Library, *, host: str | None = None, slots: WorkSlots | None = None) -> APIFlask:
+def create_app(
+    library: Library,
+    *,
+    host: str | None = None,
+    slots: WorkSlots | None = None,
+    search_slots: WorkSlots | None = None,
+) -> APIFlask:
     """The app around an open library; ``host`` is the address it will be reached at, the settings' if not given.
 
+    ``slots`` bound the work on pictures, ``search_slots`` the searches by words, vectors and stored images.
     Raises ConfigError where several worker processes are asked for: each would hold a model of its own.
     """
     _refuse_workers()
@@ -78,12 +85,13 @@ def create_app(library: Library, *, host: str | None = None, slots: WorkSlots | 
         SEND_FILE_MAX_AGE_DEFAULT=0,
     )
     app.description = "Index images with CLIP, search them by text and image, and classify them."
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep their order, as on the command line
+    app.json = binding.AnswerProvider(app)
     app.url_map.converters |= {"name": _Name, "id": _Id}
     watch = Watch(library)
     app.extensions[EXTENSION] = Context(
         library=library,
         slots=slots or WorkSlots(),
+        search_slots=search_slots or WorkSlots(SEARCH_SLOTS, SEARCH_QUEUE),
         jobs=Jobs(library),
         watch=watch,
         thumbnails=ThumbnailCache(library),

@@ -12,7 +12,8 @@ from typing import IO, Any, NoReturn
 
 from apiflask.schema_adapters import registry
 from apiflask.schema_adapters.base import SchemaAdapter
-from flask import Request, abort
+from flask import Request, Response, abort
+from flask.json.provider import DefaultJSONProvider
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import JsonSchemaMode
 from werkzeug.datastructures import FileStorage, MultiDict
@@ -21,7 +22,15 @@ from clipsearch.answers import Answer
 from clipsearch.errors import TooLarge
 from clipsearch.web.context import context
 from clipsearch.web.errors import InvalidRequest, invalid_request
-from clipsearch.web.messages import MAX_PICTURES, ClassifyBody, ClassifyForm, LabelSetForm, SearchBody, Upload
+from clipsearch.web.messages import (
+    MAX_PICTURES,
+    ClassifyBody,
+    ClassifyForm,
+    LabelSetForm,
+    SearchBatchBody,
+    SearchBody,
+    Upload,
+)
 
 JSON_LIMIT = 1_000_000
 # Base64 makes four characters of three bytes.
@@ -35,7 +44,7 @@ LABELS_FORM_MEMORY = 1_000_000
 LARGEST_IMAGES = 4
 BOUNDARIES = 500_000
 # Named here, because APIFlask hands an adapter nothing but the request.
-JSON_WITH_IMAGES = frozenset({SearchBody, ClassifyBody})
+JSON_WITH_IMAGES = frozenset({SearchBody, SearchBatchBody, ClassifyBody})
 FORMS_WITH_LABELS = frozenset({ClassifyForm, LabelSetForm})
 JSON_IN_PLACE_OF_FORM: dict[type[BaseModel], type[BaseModel]] = {ClassifyForm: ClassifyBody}
 
@@ -79,10 +88,10 @@ class MessageAdapter(SchemaAdapter):
         return self.message.model_json_schema(ref_template="#/components/schemas/{model}", mode=mode)
 
     def serialize_output(self, data: Any, many: bool = False) -> Any:
-        """JSON values of an answer."""
+        """The answer itself, which ``AnswerProvider`` writes."""
         if not isinstance(data, self.message):
             raise TypeError(f"the view gave {type(data).__name__}, not {self.message.__name__}")
-        return data.model_dump(mode="json")
+        return data
 
     def validate_input(self, request: Request, location: str, **_kwargs: Any) -> BaseModel:
         """The message in this part of the request. Raises InvalidRequest, TooLarge."""
@@ -118,8 +127,7 @@ class MessageAdapter(SchemaAdapter):
             raise InvalidRequest("the body ended before its announced length")
         try:
             values = json.loads(body, object_pairs_hook=_no_repeats, parse_constant=_no_constant, parse_float=_number)
-            # As JSON once more: to a strict message a list of Python is no tuple, while one of JSON is.
-            return self.message.model_validate_json(json.dumps(values))
+            return self.message.model_validate(values)
         except ValidationError as error:
             raise invalid_request(error, "body") from error
         except (ValueError, RecursionError) as error:
@@ -133,6 +141,18 @@ class MessageAdapter(SchemaAdapter):
 
     def _values(self, given: MultiDict[str, str]) -> dict[str, Any]:
         return {name: tuple(values) if name in self._lists else _only(name, values) for name, values in given.lists()}
+
+
+class AnswerProvider(DefaultJSONProvider):
+    """Writes answers as pydantic does, in one go and in the order of their fields; all else as Flask does."""
+
+    sort_keys = False
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """The JSON response of an answer, or of any other values."""
+        if len(args) == 1 and isinstance(args[0], Answer):
+            return Response(args[0].model_dump_json(), mimetype=self.mimetype)
+        return Response(self.dumps(args[0] if args else kwargs), mimetype=self.mimetype)
 
 
 def use_messages() -> None:
@@ -174,7 +194,8 @@ def _is_list(schema: dict[str, Any]) -> bool:
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
+    # To a strict message a list is no tuple.
+    found = {name: tuple(value) if type(value) is list else value for name, value in pairs}
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return found
@@ -187,6 +208,8 @@ def _no_constant(name: str) -> NoReturn:
 def _number(text: str) -> int | float:
     # 20.0 is an integer to JSON Schema; what is beyond a float is no number to us.
     value = float(text)
-    if value in {float("inf"), float("-inf")}:
+    if value.is_integer():
+        return int(value) if abs(value) < 2**53 else value
+    if value - value != 0.0:
         raise ValueError("a number is too large")
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    return value

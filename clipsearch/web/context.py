@@ -18,10 +18,11 @@ EXTENSION = "clipsearch"
 
 @dataclass(frozen=True)
 class Context:
-    """One of each for one app."""
+    """One of each for one app; ``slots`` are for pictures, ``search_slots`` for what needs none."""
 
     library: Library
     slots: WorkSlots
+    search_slots: WorkSlots
     jobs: Jobs
     watch: Watch
     thumbnails: ThumbnailCache

@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, WithJsonSch
 
 from clipsearch.queries import (
     MAX_DEPTH,
-    MAX_DIMENSION,
     MAX_K,
     MAX_LABELS,
+    MAX_QUERIES,
     MAX_TERMS,
     Filters,
     ImageId,
@@ -24,6 +24,7 @@ from clipsearch.queries import (
     Strict,
     Term,
     Text,
+    Vector,
 )
 
 MAX_PICTURES = 64
@@ -130,7 +131,7 @@ class TermBody(Strict):
     text: Text | None = None
     image: Base64Image | None = None
     image_id: ImageId | None = None
-    vector: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_DIMENSION)] | None = None
+    vector: Vector | None = None
     weight: Annotated[float, Field(ge=-100.0, le=100.0)] = 1.0
 
     @model_validator(mode="after")
@@ -152,6 +153,18 @@ class SearchBody(Depth):
 
     terms: Annotated[tuple[TermBody, ...], Field(min_length=1, max_length=MAX_TERMS)]
     filters: FiltersBody = FiltersBody()
+
+    def asked(self) -> Query:
+        """The query that the body holds."""
+        return self.query(tuple(term.term() for term in self.terms), self.filters)
+
+
+class SearchBatchBody(Strict):
+    """Several searches at once, each as a body of a single search."""
+
+    model_config = TYPED
+
+    queries: Annotated[tuple[SearchBody, ...], Field(min_length=1, max_length=MAX_QUERIES)]
 
 
 class ListArgs(FilterArgs):

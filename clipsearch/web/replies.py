@@ -14,6 +14,7 @@ from clipsearch.answers import (
     ImageInfo,
     LabelSetInfo,
     RunInfo,
+    SearchAnswer,
 )
 
 
@@ -34,6 +35,12 @@ class ClassifyPage(ClassifyAnswer):
     """Labels for a page of stored images."""
 
     next: int | None = Field(default=None, description="give it as after for the next page; null on the last")
+
+
+class SearchBatch(Answer):
+    """The answers to several searches, in the order of the queries."""
+
+    answers: list[SearchAnswer]
 
 
 class LabelSetList(Answer):

@@ -1,4 +1,4 @@
-"""Runs the app in waitress: one process, many threads; knows its settings and how a server stops."""
+"""Runs the app in waitress: one process, many threads; knows its settings, and how a server is announced and stops."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ from waitress import wasyncore  # type: ignore[import-untyped]  # brings no type
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 
+from clipsearch.announcement import (
+    HEADER,
+    Announcement,
+    database_identity,
+    is_loopback_address,
+    new_announcement,
+    publish,
+    withdraw,
+)
 from clipsearch.errors import ConfigError
 from clipsearch.library import Library
 from clipsearch.web.app import create_app
@@ -30,7 +39,7 @@ from clipsearch.web.security import is_loopback
 log = logging.getLogger(__name__)
 
 # More than there are work slots and places in their queue, so that health and browsing are never behind them.
-THREADS = 40
+THREADS = 96
 CONNECTIONS = 1_000
 # Twice the connections and some more: each may hold a spooled upload, and the database has files of its own.
 FILES = 4_096
@@ -54,7 +63,8 @@ def serve(
     """Serve until a signal comes, then finish what was begun. Port 0 takes a free one.
 
     ``announce`` is told the address once the port is bound; without it, it is printed. ``ready_file`` gets the
-    address as soon as /readyz says that searches can be answered. Raises ConfigError.
+    address as soon as /readyz says that searches can be answered; from then on until it stops, the server also
+    stands in its data folder, where commands find it. Raises ConfigError.
     """
     app = create_app(library, host=host)
     if not is_loopback(host):
@@ -62,9 +72,9 @@ def serve(
     server = Server(app, library, host, port)
     (announce or _print)(server.address)
     server.install_signals()
+    library.start_retraining()
     server.context.watch.start()
-    if ready_file is not None:
-        threading.Thread(target=_note_ready, args=(server, ready_file), name="ready-file", daemon=True).start()
+    threading.Thread(target=_tell_when_ready, args=(server, ready_file), name="ready", daemon=True).start()
     server.run()
 
 
@@ -80,8 +90,10 @@ class Server:
         self._signals = 0
         bound = _bind(host, port)
         self.port = int(bound.getsockname()[1])
+        self._data_dir = library.settings.data_dir
+        self._announcement = _announcement(library, str(bound.getsockname()[0]), self.port)
         self._server = create_server(
-            app,
+            _identified(app, self._announcement.identity) if self._announcement else app,
             map=self._sockets,
             sockets=[bound],
             threads=THREADS,
@@ -108,6 +120,21 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
+    def announce(self) -> None:
+        """Make the server known in its data folder until it stops. The last one of a library wins."""
+        if self._announcement is None:
+            return
+        try:
+            publish(self._data_dir, self._announcement)
+        except OSError as error:
+            log.warning("commands will not find this server: %s", error)
+        if self.stopping:
+            self._withdraw()
+
+    def _withdraw(self) -> None:
+        if self._announcement is not None:
+            withdraw(self._data_dir, self._announcement)
+
     def stop(self) -> None:
         """Say that the server is not ready, and have ``run`` return when what was begun is done."""
         self.context.watch.drain()
@@ -117,6 +144,7 @@ class Server:
         """Serve until ``stop``, then finish the requests in hand and the batch of a running job."""
         while not self.stopping:
             self._turn(1.0)
+        self._withdraw()
         deadline = time.monotonic() + DRAIN_SECONDS
         stopping_jobs = threading.Thread(target=self.context.jobs.stop, args=(DRAIN_SECONDS,), daemon=True)
         stopping_jobs.start()
@@ -180,17 +208,47 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _note_ready(server: Server, path: Path) -> None:
+def _announcement(library: Library, host: str, port: int) -> Announcement | None:
+    """What commands of this machine need to know; None where they cannot reach this address or tell the database."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  every address, the loopback's too
+    settings = library.settings
+    database = database_identity(settings.data_dir, settings.database_url)
+    if database is None or not is_loopback_address(host):
+        return None
+    return new_announcement(host, port, database=database, device=settings.device, dtype=settings.dtype)
+
+
+def _identified(app: Any, identity: str) -> Any:
+    """The app with the server's identity beside every answer; around it, for an app may serve before and after."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start_response(status, [*headers, (HEADER, identity)], *more)
+
+        return app(environ, start)
+
+    return answer
+
+
+def _tell_when_ready(server: Server, path: Path | None) -> None:
+    asked = 0
     while not server.stopping:
         if server.context.watch.state().ready:
-            try:
-                with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
-                    file.write(server.address + "\n")
-                os.replace(file.name, path)
-            except OSError as error:
-                log.error("the ready file %s could not be written: %s", path, error)
+            server.announce()
+            if path is not None:
+                _write_ready_file(server, path)
             return
-        time.sleep(0.1)
+        asked += 1
+        time.sleep(0.1 if asked < 600 else 2.0)  # after a minute it is no matter of moments any more
+
+
+def _write_ready_file(server: Server, path: Path) -> None:
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
+            file.write(server.address + "\n")
+        os.replace(file.name, path)
+    except OSError as error:
+        log.error("the ready file %s could not be written: %s", path, error)
 
 
 def _print(address: str) -> None:

@@ -1,4 +1,8 @@
-"""Work slots: how many requests may decode, encode or search at once, and how many may wait; health is outside."""
+"""Work slots: how many requests may work at once, and how many may wait; health is outside.
+
+Pictures, which take a core and much memory each, have slots of their own, so that a search by words or by vector
+never waits behind them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from clipsearch.errors import Busy
 
 SLOTS = 4
 QUEUE = 16
+# Enough searches at once that their words fill a batch of the model; more would only take turns.
+SEARCH_SLOTS = 16
+SEARCH_QUEUE = 48
 WAIT_SECONDS = 5.0
 
 

@@ -164,7 +164,11 @@ class FolderAndCollection(RuleBasedStateMachine):
 
     def _check_encoded(self, reported: int, counted: int) -> None:
         contents = {data for data, _ in self.files.values() if not data.startswith(DAMAGED)}
-        assert reported == counted == len(contents - self.embedded), "each content is encoded once, ever"
+        stayed = {data for name in self.held if (data := self.files.get(name, (b"", 0))[0]) == self.indexed[name][0]}
+        assert reported == counted
+        # A content whose last image changed in this very run, before a new file with it came to its turn, may have to
+        # be encoded again; what is held throughout never is, and nothing is twice in one run.
+        assert len(contents - self.embedded) <= counted <= len(contents - stayed)
         self.embedded |= contents
 
     def _found(self) -> set[str]:
@@ -179,7 +183,9 @@ class FolderAndCollection(RuleBasedStateMachine):
         for name in sorted(self.held & self.files.keys())[:1]:
             if self.files[name] == self.indexed.get(name):
                 best = search(self.library, Query(terms=(Term(image=self.photos / name),), k=1)).hits[0]
-                assert Path(best.image.uri).read_bytes() == self.files[name][0] or best.score > 0.9999
+                # by what was indexed: a twin's file may have another name or content by now
+                twin = os.path.relpath(best.image.uri, self.photos)
+                assert self.indexed[twin][0] == self.files[name][0] or best.score > 0.9999
 
 
 def test_after_any_changes_a_run_brings_the_collection_in_step_with_the_folder(

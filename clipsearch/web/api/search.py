@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apiflask import APIBlueprint
 
 from clipsearch.answers import SearchAnswer
 from clipsearch.errors import TooLarge
 from clipsearch.queries import Query, Term
-from clipsearch.searching import search
+from clipsearch.searching import search_many
 from clipsearch.web.context import context
-from clipsearch.web.messages import SearchArgs, SearchBody, SearchForm, SimilarArgs
+from clipsearch.web.messages import SearchArgs, SearchBatchBody, SearchBody, SearchForm, SimilarArgs
+from clipsearch.web.replies import SearchBatch
 
 routes = APIBlueprint("search", __name__, tag="Search", url_prefix="/api/v1/collections/<name:name>")
 
@@ -27,10 +30,15 @@ def search_by_text(name: str, query_data: SearchArgs) -> SearchAnswer:
 @routes.output(SearchAnswer)
 def search_by_terms(name: str, json_data: SearchBody) -> SearchAnswer:
     """The images nearest to a weighted mix of texts, images, stored images and vectors."""
-    limit = context().settings.max_upload_bytes
-    if any(term.image is not None and len(term.image) > limit for term in json_data.terms):
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
-    return answer(name, json_data.query(tuple(term.term() for term in json_data.terms), json_data.filters))
+    return answer(name, json_data.asked())
+
+
+@routes.post("/search/batch")
+@routes.input(SearchBatchBody, location="json")
+@routes.output(SearchBatch)
+def search_by_many(name: str, json_data: SearchBatchBody) -> SearchBatch:
+    """Up to 32 searches at once, answered in their order; an error of one names its place and fails them all."""
+    return SearchBatch(answers=answers(name, [one.asked() for one in json_data.queries]))
 
 
 @routes.post("/search/image")
@@ -50,7 +58,17 @@ def similar(name: str, image_id: int, query_data: SimilarArgs) -> SearchAnswer:
 
 
 def answer(name: str, query: Query) -> SearchAnswer:
-    """Search while holding a work slot; never waits for a writer."""
+    """Search while holding a work slot; never waits for a writer. Raises as ``answers``."""
+    return answers(name, [query])[0]
+
+
+def answers(name: str, queries: Sequence[Query]) -> list[SearchAnswer]:
+    """The answers to several queries, as ``answer`` gives one. Raises TooLarge for an image beyond the limit."""
     held = context()
-    with held.slots.taken():
-        return search(held.library, query, collection=name, wait=False)
+    limit = held.settings.max_upload_bytes
+    pictures = [term.image for query in queries for term in query.terms if isinstance(term.image, bytes)]
+    if any(len(picture) > limit for picture in pictures):
+        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    slots = held.slots if pictures else held.search_slots
+    with slots.taken():
+        return search_many(held.library, queries, collection=name, wait=False)

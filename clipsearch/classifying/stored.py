@@ -1,0 +1,102 @@
+"""Labels for all that is stored, as arrays block by block; knows that a million images are no million objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.classifying.choices import Choice, choice_of, label_set_of
+from clipsearch.classifying.scoring import Ranked, ranker
+from clipsearch.database.collections import CollectionRow
+from clipsearch.database.filtering import filtered_ids
+from clipsearch.database.images import get_image
+from clipsearch.database.label_sets import LabelSetRow
+from clipsearch.errors import InvalidInput
+from clipsearch.indexes import IndexView
+from clipsearch.library import Library
+from clipsearch.queries import Filters, Labels
+
+BLOCK = 4_096
+
+OnProgress = Callable[[int, int], None]  # images done and images in all; may raise to end the work
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionBlock:
+    """The labels of some images: their ids int64 [n], and what ``Ranked`` says of them in the same order."""
+
+    ids: NDArray[np.int64]
+    ranked: Ranked
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPredictions:
+    """Labels for images of a collection, computed as they are iterated, each time anew, in blocks of bounded size.
+
+    All blocks are of one generation of the index, that of ``view``. ``choice`` and ``view`` are None where the
+    collection holds no embedding; then there is no block.
+    """
+
+    collection: CollectionRow
+    label_set: LabelSetRow
+    choice: Choice | None
+    view: IndexView | None
+    ids: NDArray[np.int64]  # [n]: the images, in the order of the blocks
+    top: int | None
+    on_progress: OnProgress | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[PredictionBlock]:
+        if self.choice is None or self.view is None:
+            return
+        rank = ranker(self.choice.vectors, self.view.model.model, self.top, len(self.ids))
+        for start in range(0, len(self.ids), BLOCK):
+            ids = self.ids[start : start + BLOCK]
+            yield PredictionBlock(ids, rank(_unit(self.view.index.vectors(ids))))
+            if self.on_progress is not None:
+                self.on_progress(start + len(ids), len(self.ids))
+
+
+def classify_all(
+    library: Library,
+    labels: Labels,
+    *,
+    collection: str | None = None,
+    ids: Sequence[int] | None = None,
+    filters: Filters | None = None,
+    top: int | None = 1,
+    on_progress: OnProgress | None = None,
+) -> StoredPredictions:
+    """Labels for images of a collection: these ids, those that pass the filters, or all of them.
+
+    No picture is opened, and no model loaded when the label embeddings are kept. Raises CollectionNotFound,
+    ImageNotFound, InvalidInput for one of the ids that has no embedding, LabelSetNotFound, InvalidLabelSet.
+    """
+    label_set = label_set_of(library, labels)
+    row = library.collection(collection)
+    view = library.index(row)
+    wanted = _wanted(library, row, ids, filters or Filters())
+    there = np.isin(wanted, view.index.ids()) if view else np.zeros(len(wanted), dtype=np.bool_)
+    if ids is not None and not there.all():
+        raise InvalidInput(f"image {wanted[~there][0]} has no embedding by {row.model_name}; index it again")
+    choice = None
+    if view is not None and len(view.index):
+        choice = choice_of(library, label_set, view.model, lambda: library.encoder_for(row)[0])
+    return StoredPredictions(row, label_set, choice, view, wanted[there], top, on_progress)
+
+
+def _wanted(library: Library, row: CollectionRow, ids: Sequence[int] | None, filters: Filters) -> NDArray[np.int64]:
+    with library.database.read() as connection:
+        if ids is None:
+            return filtered_ids(connection, row.id, filters)
+        return np.array([get_image(connection, row.id, number=number).id for number in ids], dtype=np.int64)
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    return rows

@@ -1,0 +1,172 @@
+"""Answer queries from a collection's index; knows how many neighbours to ask for, and that queries go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.answers import Hit, SearchAnswer
+from clipsearch.database.collections import CollectionRow
+from clipsearch.database.filtering import filtered_ids
+from clipsearch.database.images import ImageRow, image_rows
+from clipsearch.errors import InvalidInput
+from clipsearch.indexes import IndexView
+from clipsearch.library import Library
+from clipsearch.queries import MAX_QUERIES, Filters, Query
+from clipsearch.searching.directions import Direction, check_texts, directions, of_query
+from clipsearch.searching.duplicates import Found, leaders
+from clipsearch.vector_index import Neighbours
+
+
+@dataclass
+class _Search:
+    """One query on its way to an answer."""
+
+    query: Query
+    direction: Direction
+    among: NDArray[np.int64] | None
+    depth: int
+    exact: bool
+    neighbours: list[tuple[int, float]] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it need not be asked."""
+        return self.direction.meaningless is not None or (self.among is not None and self.among.size == 0)
+
+    @property
+    def question(self) -> tuple[object, ...]:
+        """What searches must share to be asked of the index together."""
+        return self.query.filters, tuple(self.direction.excluded), self.depth, self.exact
+
+
+def search(library: Library, query: Query, *, collection: str | None = None, wait: bool = True) -> SearchAnswer:
+    """The images nearest to the query, best first.
+
+    With ``wait`` false the answer may come from an index that another thread is bringing up to date; it says so.
+    Raises CollectionNotFound, ImageNotFound, UnreadableImage, EmptyText, InvalidVector, ModelUnavailable.
+    """
+    return search_many(library, (query,), collection=collection, wait=wait)[0]
+
+
+def search_many(
+    library: Library, queries: Sequence[Query], *, collection: str | None = None, wait: bool = True
+) -> list[SearchAnswer]:
+    """The answers to up to MAX_QUERIES queries, in order, all from one generation of the index; as ``search``.
+
+    Texts are encoded together, and queries that differ in their terms alone are searched together. An error of
+    one query fails them all: it names the query's place, from 0, in its message and in ``details["query"]``.
+    """
+    if len(queries) > MAX_QUERIES:
+        raise InvalidInput(f"{len(queries)} queries at once are too many; ask up to {MAX_QUERIES}")
+    state = library.collection_state(collection)
+    row = state.row
+    check_texts(queries)
+    view = library.index_at(state, wait=wait)
+    if view is None or len(view.index) == 0:
+        empty = f"the collection {row.name!r} holds no images yet"
+        return [_answer(row, view, notice=empty) for _ in queries]
+    found = directions(library, row, view.model, queries)
+    allowed = _allowed(library, row, queries)
+    searches = [
+        _Search(query, direction, among, query.offset + query.k + 1, query.exact)
+        for query, direction, among in zip(queries, found, allowed, strict=True)
+    ]
+    _gather(library, view, [one for one in searches if not one.hopeless])
+    return [_answered(row, view, one) for one in searches]
+
+
+def _allowed(library: Library, row: CollectionRow, queries: Sequence[Query]) -> list[NDArray[np.int64] | None]:
+    """The ids that each query's filters let through; None for all. Equal filters are asked once."""
+    known: dict[Filters, NDArray[np.int64] | None] = {}
+    for position, query in enumerate(queries):
+        if query.filters in known:
+            continue
+        if query.filters.empty:
+            known[query.filters] = None
+            continue
+        with of_query(position, queries), library.database.read() as connection:
+            known[query.filters] = filtered_ids(connection, row.id, query.filters)
+    return [known[query.filters] for query in queries]
+
+
+def _gather(library: Library, view: IndexView, searches: Sequence[_Search]) -> None:
+    """What was wanted, from the best on. A search goes deeper only when its first neighbours do not suffice."""
+    rows: dict[int, ImageRow] = {}
+    while searches:
+        for group in _grouped(searches):
+            for one, neighbours in zip(group, _neighbours(view, group), strict=True):
+                one.neighbours = list(neighbours)
+        new = {number for one in searches for number, _ in one.neighbours} - rows.keys()
+        if new:
+            with library.database.read() as connection:
+                rows |= image_rows(connection, new)
+        short = []
+        for one in searches:
+            # The index may stand a moment behind: what left the collection since is not an answer.
+            ranked = [(rows[number], score) for number, score in one.neighbours if number in rows]
+            one.found, enough = leaders(view.index, ranked, one.query)
+            if not enough and len(one.neighbours) >= one.depth:
+                # From the start again, and exactly: what cells give is no beginning of a deeper search.
+                one.depth, one.exact = one.depth * 4, True
+                short.append(one)
+        searches = short
+
+
+def _neighbours(view: IndexView, group: Sequence[_Search]) -> list[Neighbours]:
+    first = group[0]
+    return view.index.search(
+        np.stack([one.direction.vector for one in group]),
+        first.depth,
+        among=first.among,
+        excluding=np.array(first.direction.excluded, dtype=np.int64),
+        exact=first.exact,
+    )
+
+
+def _grouped(searches: Sequence[_Search]) -> list[list[_Search]]:
+    groups: dict[tuple[object, ...], list[_Search]] = {}
+    for one in searches:
+        groups.setdefault(one.question, []).append(one)
+    return list(groups.values())
+
+
+def _answered(row: CollectionRow, view: IndexView, done: _Search) -> SearchAnswer:
+    direction, query = done.direction, done.query
+    notice = None
+    if direction.meaningless is not None:
+        words = ", ".join(direction.unknown_words)
+        notice = f"the model {row.model_name} never saw the words of {direction.meaningless!r} ({words})"
+    elif done.hopeless:
+        notice = "no image of the collection passes the filters"
+    hits = [one.hit(rank) for rank, one in enumerate(done.found[query.offset :], start=query.offset + 1)]
+    return _answer(row, view, hits, direction, notice=notice or (None if hits else _why_nothing(query)))
+
+
+def _why_nothing(query: Query) -> str:
+    if query.min_score is not None:
+        return f"no image reaches the score {query.min_score:g}"
+    return "there are no more images" if query.offset else "no image was found"
+
+
+def _answer(
+    row: CollectionRow,
+    view: IndexView | None,
+    hits: Sequence[Hit] = (),
+    direction: Direction | None = None,
+    notice: str | None = None,
+) -> SearchAnswer:
+    return SearchAnswer(
+        collection=row.name,
+        model=row.model_name,
+        hits=list(hits),
+        revision=view.revision if view else row.revision,
+        stale=view.stale if view else False,
+        truncated=direction.truncated if direction else False,
+        unknown_words=direction.unknown_words if direction else [],
+        notice=notice,
+    )
