@@ -74,9 +74,18 @@ def publish(folder: Path, announcement: Announcement) -> None:
 
 def withdraw(folder: Path, announcement: Announcement) -> None:
     """Take the announcement away, unless another server's stands in its place."""
-    if _read(folder) == announcement:
-        with suppress(OSError):
-            (folder / FILE).unlink()
+    if _read(folder / FILE) != announcement:
+        return
+    import secrets
+
+    aside = folder / f"{FILE}.{secrets.token_hex(4)}.tmp"
+    with suppress(OSError):
+        os.rename(folder / FILE, aside)
+        try:
+            if _read(aside) != announcement:  # another server was announced since: back, unless a third one was
+                os.link(aside, folder / FILE)
+        finally:
+            aside.unlink()
 
 
 def announced_server(folder: Path, database: str | None) -> Announcement | None:
@@ -86,7 +95,7 @@ def announced_server(folder: Path, database: str | None) -> Announcement | None:
     """
     from clipsearch import __version__
 
-    found = _read(folder)
+    found = _read(folder / FILE)
     if found is None or found.machine != _machine():
         return None
     if _is_gone(found.pid):
@@ -151,10 +160,10 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
-def _read(folder: Path) -> Announcement | None:
+def _read(path: Path) -> Announcement | None:
     try:
         # No waiting where someone put a pipe there, and no way through a link.
-        descriptor = os.open(folder / FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except (OSError, ValueError):
         return None
     try:

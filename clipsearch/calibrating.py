@@ -47,16 +47,19 @@ def calibrate(
     """Calibrate the collection's model by a third of ``images`` of its images, and check it by the others.
 
     The figures are kept with the model in this library; only where they pass may the dtype int8 be used. Raises
-    CollectionNotFound; InvalidInput where fewer than 60 of the images can be read; ConfigError where what quantises
-    is not installed; ModelUnavailable for a model that cannot be quantised.
+    CollectionNotFound; InvalidInput where fewer than 60 of the images can be read, or no label can be compared on;
+    ConfigError where what quantises is not installed; ModelUnavailable for a model that cannot be quantised.
     """
     from clipsearch.encoder import open_encoder, parse_model_name
     from clipsearch.encoder.calibration import Calibration, keep_calibration, quantise
+    from clipsearch.encoder.runtimes import check_quantisable
 
     row = library.collection(collection)
     source = parse_model_name(row.model_name)
     cache = library.runtimes_folder
+    check_quantisable(row.model_name, cache)
     reference = open_encoder(row.model_name, device="cpu", runtime="auto", cache=cache)
+    labels = [_label_rows(reference, one) for one in _labels(library, reference)]
     progress(f"Reading up to {images} images of {row.name}.")
     pixels = list(_sample(library, row, images, reference))
     if len(pixels) < LEAST_IMAGES:
@@ -64,16 +67,18 @@ def calibrate(
             f"a calibration needs at least {LEAST_IMAGES} images that can be read, and {row.name!r} has {len(pixels)}"
         )
     ours = len(pixels) // 3
+    exact, dtype = reference.encode_prepared(pixels[ours:]).vectors, reference.dtype
+    del reference  # its memory, and its hold on the files that are replaced
     progress(f"Calibrating by {ours} of them.")
     candidate = quantise(source, cache, pixels[:ours])
     progress(f"Checking by the other {len(pixels) - ours}.")
-    exact, whole = (one.encode_prepared(pixels[ours:]).vectors for one in (reference, candidate))
+    whole = candidate.encode_prepared(pixels[ours:]).vectors
     calibration = Calibration(
         images=ours,
         checked=len(pixels) - ours,
         overlap=neighbours_kept(exact, whole),
-        agreement=min(labels_kept(exact, whole, _label_rows(reference, one)) for one in _labels(library, reference)),
-        reference=reference.dtype,
+        agreement=min(labels_kept(exact, whole, one) for one in labels),
+        reference=dtype,
     )
     keep_calibration(source, cache, calibration)
     return CalibrationReport(
@@ -133,7 +138,7 @@ def _prepared(uri: str, max_pixels: int, encoder: Encoder) -> Rows | None:
 
 
 def _labels(library: Library, encoder: Encoder) -> list[Labels]:
-    """The stored label sets, else one of our own."""
+    """The stored label sets, else one of our own. Raises InvalidInput where the model has a word for none of it."""
     with library.database.read() as connection:
         stored = [label_rows.get_label_set(connection, name) for name in label_rows.list_label_sets(connection)]
     sets = [
@@ -142,6 +147,11 @@ def _labels(library: Library, encoder: Encoder) -> list[Labels]:
     if sets:
         return sets
     known = [label for label in LABELS if not encoder.unknown_words(label)]
+    if not known:
+        raise InvalidInput(
+            f"{encoder.model.name} knows no label that a calibration could be checked by: store a label set in its"
+            " words first"
+        )
     return [[[fill(template, label) for template in DEFAULT_TEMPLATES] for label in known]]
 
 

@@ -39,6 +39,7 @@ class Whereabouts:
     collection: str = "default"
     device: str = "auto"
     dtype: str = "auto"
+    runtime: str = "auto"
     use_server: bool = True
     log_level: str = "warning"
 

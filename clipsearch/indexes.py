@@ -8,52 +8,29 @@ not in the collection's history belongs to another past (a restored backup, say)
 from __future__ import annotations
 
 import logging
-import queue
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from clipsearch.database import Connection, Database
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database.collections import CollectionRow, CollectionState
-from clipsearch.database.embeddings import changes_after, text_vectors
+from clipsearch.database.embeddings import changes_after
 from clipsearch.database.images import present_ids
 from clipsearch.database.models import ModelRow
 from clipsearch.errors import ClipSearchError, CollectionNotFound, StorageFull
-from clipsearch.vector_index import (
-    RECALL_FLOOR,
-    RowsById,
-    Stand,
-    VectorIndex,
-    exactly,
-    load_snapshot,
-    rebuild_due,
-    rebuilt,
-    save_snapshot,
-)
-from clipsearch.vector_index.sample_texts import sample_texts
+from clipsearch.trainer import Closing, EmbedTexts, Trainer
+from clipsearch.vector_index import RECALL_FLOOR, RowsById, Stand, VectorIndex, exactly, load_snapshot, save_snapshot
 
 log = logging.getLogger(__name__)
 
 # A snapshot is written anew when this many rows, or this share of them, would have to be read to catch up.
 SNAPSHOT_ROWS = 256
 SNAPSHOT_SHARE = 0.02
-# Text embeddings to measure recall with: how many suffice, and how many are read.
-FEWEST_TEXTS = 250
-MOST_TEXTS = 2_000
-CLOSING_SECONDS = 10.0
-
-EmbedTexts = Callable[[Sequence[str]], NDArray[np.float32]]
-
-
-class _Closing(Exception):
-    """The library is being closed."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +64,7 @@ class _Held:
         self.saving = threading.Lock()
         self.saved_rows = 0
         self.training = threading.Lock()
-        self.asked = False  # whether training in the background was asked for
+        self.thrown_away = 0  # times; what was trained from an index of before must not come back
 
     @property
     def unsaved_rows(self) -> int:
@@ -101,10 +78,7 @@ class Indexes:
 
     def __init__(self, database: Database, folder: Path, recall_floor: float = RECALL_FLOOR) -> None:
         self._database = database
-        self._floor = recall_floor
-        self._due: queue.SimpleQueue[CollectionRow | None] = queue.SimpleQueue()
-        self._closing = threading.Event()
-        self._retraining: threading.Thread | None = None
+        self._trainer = Trainer(database, recall_floor)
         self._folder = folder
         self._held_by_id: dict[int, _Held] = {}
         self._lock = threading.Lock()
@@ -134,10 +108,11 @@ class Indexes:
             changed = held.changed_rows
         finally:
             held.lock.release()
-        if view:
-            self._note_due(collection, held, view)
+        if view and self._trainer.is_due(view.index):
+            self._trainer.ask(collection)
         if view and changed - held.saved_rows >= max(SNAPSHOT_ROWS, int(SNAPSHOT_SHARE * len(view.index))):
-            self._save(collection, held, view, changed, wait=False)
+            with suppress(ClipSearchError):  # the answer is there, and the next change tries again
+                self._save(collection, held, view, changed, wait=False)
         return view
 
     def keep_snapshot(self, collection: CollectionRow, embed: EmbedTexts | None = None) -> bool:
@@ -148,7 +123,9 @@ class Indexes:
         the collection's model, for its recall to be measured with.
         """
         held = self._held(collection)
-        self.view(collection)
+        view = self.view(collection)
+        with held.saving:
+            self._take_over(collection, held, view)
         self._retrain(collection, held, embed)
         with held.lock:
             view, changed = held.view, held.changed_rows  # no view: it was thrown away a moment ago, and stays so
@@ -159,89 +136,71 @@ class Indexes:
 
         ``embed`` gives what makes text embeddings by a collection's model, where that is in memory.
         """
-        with self._lock:
-            if self._retraining is None and not self._closing.is_set():
-                self._retraining = threading.Thread(target=self._keep_training, args=(embed,), name="retraining")
-                self._retraining.daemon = True
-                self._retraining.start()
 
-    def close(self) -> None:
-        """End what runs in the background; a training that is under way is given up at its next block."""
-        self._closing.set()
-        self._due.put(None)
-        if self._retraining is not None:
-            self._retraining.join(timeout=CLOSING_SECONDS)
-
-    def _keep_training(self, embed: Callable[[CollectionRow], EmbedTexts | None]) -> None:
-        while (collection := self._due.get()) is not None and not self._closing.is_set():
+        def train(collection: CollectionRow) -> None:
             try:
                 self.keep_snapshot(collection, embed(collection))
             except CollectionNotFound:
                 self.forget(collection)
-            except Exception:
-                # the collection is searched as before; the next change asks again
-                log.exception("the index of %s could not be trained", collection.name)
 
-    def _note_due(self, collection: CollectionRow, held: _Held, view: IndexView) -> None:
-        if self._retraining is not None and not held.asked and self._is_due(view.index):
-            held.asked = True
-            self._due.put(collection)
+        self._trainer.start(train)
 
-    def _is_due(self, index: VectorIndex) -> bool:
-        return rebuild_due(index, floor=self._floor)
+    def close(self) -> None:
+        """End what runs in the background; a training that is under way is given up at its next block."""
+        self._trainer.close()
 
     def _retrain(self, collection: CollectionRow, held: _Held, embed: EmbedTexts | None) -> None:
         """Train an index beside the served one, where one is due, and put it in its place; one at a time."""
         if not held.training.acquire(blocking=False):
             return
         try:
-            held.asked = False
-            view = held.view
-            if view is None or not self._is_due(view.index):
-                return
-            log.info("training the index of %s over %d images", collection.name, len(view.index))
-            texts = self._text_queries(view.model, embed)
-            index = rebuilt(view.index, text_like=texts, floor=self._floor, check=self._go_on)
             with held.lock:
-                if held.view is None:  # thrown away meanwhile
+                view, thrown_away = held.view, held.thrown_away
+            if view is None or not self._trainer.is_due(view.index):
+                return
+            index = self._trainer.trained(collection.name, view.index, view.model, embed)
+            with held.lock:
+                if held.thrown_away != thrown_away:
+                    self._trainer.ask(collection)  # what came in its place may be due as well
                     return
-                trained = replace(view, index=index)
                 # What changed while it was trained is read again from where it began.
-                held.view = trained if held.view is view else self._caught_up(collection, held, trained)
+                held.view = self._caught_up(collection, held, replace(view, index=index))
                 held.changed_rows += len(index)
-        except _Closing:
+        except Closing:
             log.info("the training of the index of %s was given up", collection.name)
         finally:
             held.training.release()
 
-    def _go_on(self) -> None:
-        if self._closing.is_set():
-            raise _Closing
-
-    def _text_queries(self, model: ModelRow, embed: EmbedTexts | None) -> dict[str, NDArray[np.float32]]:
-        """Embeddings by this model to measure recall with: of prompts that are kept, else of texts of our own."""
-        with self._database.read() as connection:
-            stored = text_vectors(connection, model.id, model.model.dimension, MOST_TEXTS)
-        if len(stored) >= FEWEST_TEXTS or embed is None:
-            return {"stored": stored}
-        try:
-            return {"encoded": embed(sample_texts(FEWEST_TEXTS))}
-        except ClipSearchError as error:  # synthetic ones are measured then
-            log.warning("texts could not be embedded to measure recall with: %s", error.message)
-            return {"stored": stored}
+    def _take_over(self, collection: CollectionRow, held: _Held, view: IndexView | None) -> bool:
+        """Serve the index that another process trained and saved, where one is due here; for who holds ``saving``."""
+        if view is None or not self._trainer.is_due(view.index):
+            return False
+        saved = self._loaded(collection)
+        if saved is None or saved.index.trial in (None, view.index.trial) or self._trainer.is_due(saved.index):
+            return False
+        with held.lock:
+            with self._database.read() as connection:
+                row, model, _ = _state(connection, collection.id)
+                if held.view is None or model is None or not _belongs(connection, saved, row, model):
+                    return False
+            held.saved_rows = held.changed_rows
+            held.view = self._caught_up(collection, held, saved)
+        return True
 
     def forget(self, collection: CollectionRow) -> None:
         """Drop the index of a collection that is no more."""
         with self._lock:
-            self._held_by_id.pop(collection.id, None)
-        shutil.rmtree(self._folder_of(collection), ignore_errors=True)
+            held = self._held_by_id.pop(collection.id, None) or _Held()
+        self._throw_away(collection, held)
 
     def _save(self, collection: CollectionRow, held: _Held, view: IndexView, changed: int, *, wait: bool) -> bool:
         """Write a view that stood at ``changed``, unless it is on disk, or a later one is; true when written."""
         if not held.saving.acquire(blocking=wait):
             return False  # another thread is at it
         try:
-            if changed <= held.saved_rows or not self._written(collection, view):
+            if changed <= held.saved_rows or self._take_over(collection, held, view):
+                return False
+            if not self._written(collection, view):
                 return False
             held.saved_rows = changed
             return True
@@ -251,7 +210,7 @@ class Indexes:
     def _written(self, collection: CollectionRow, view: IndexView) -> bool:
         stand = Stand(
             collection=str(collection.id),
-            model=_mark(view.model),
+            model=view.model.model.name,
             dimension=view.model.model.dimension,
             revision=view.revision,
             token=view.token,
@@ -264,12 +223,15 @@ class Indexes:
 
     def rebuild(self, collection: CollectionRow) -> None:
         """Throw the index away, in memory and on disk, and build it from rows."""
-        held = self._held(collection)
+        self._throw_away(collection, self._held(collection))
+        self.keep_snapshot(collection)
+
+    def _throw_away(self, collection: CollectionRow, held: _Held) -> None:
         with held.saving, held.lock:
             shutil.rmtree(self._folder_of(collection), ignore_errors=True)
             held.view = None
+            held.thrown_away += 1
             held.saved_rows = held.changed_rows  # who still holds a view of before will not write it
-        self.keep_snapshot(collection)
 
     def _held(self, collection: CollectionRow) -> _Held:
         with self._lock:
@@ -301,16 +263,16 @@ class Indexes:
         loaded = load_snapshot(
             self._folder_of(collection),
             collection=str(collection.id),
-            model=_mark(model),
+            model=model.model.name,
             dimension=model.model.dimension,
         )
         if loaded is None:
             return None
         index, stand = loaded
-        if index.trial is not None and not index.trial.passed(self._floor):
+        if index.trial is not None and not index.trial.passed(self._trainer.floor):
             if index.kind != "flat_fp16":
                 log.warning("the approximate index of %s does not reach the recall of %.3f that is wanted; search is "
-                            "exact until it is trained anew", collection.name, self._floor)  # fmt: skip
+                            "exact until it is trained anew", collection.name, self._trainer.floor)  # fmt: skip
             index = exactly(index)
         return IndexView(index, model, stand.revision, stand.token, stand.revision)
 
@@ -328,10 +290,6 @@ def _state(connection: Connection, collection_id: int) -> tuple[CollectionRow, M
 def _belongs(connection: Connection, view: IndexView, row: CollectionRow, model: ModelRow) -> bool:
     token = collection_rows.revision_token(connection, row.id, view.revision)
     return token == view.token and view.model.id == model.id
-
-
-def _mark(model: ModelRow) -> str:
-    return model.model.fingerprint or model.model.name
 
 
 def _built(connection: Connection, row: CollectionRow, model: ModelRow) -> VectorIndex:

@@ -1,49 +1,18 @@
-"""Say how the library is: collections, status, and the doctor, who compares files, rows and indexes."""
+"""Say how the library is: its collections with their indexes, its models, and the status of it all."""
 
 from __future__ import annotations
 
-import random
-import shlex
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence, Set
-from pathlib import Path
-
-import numpy as np
-
 from clipsearch import __version__
-from clipsearch.answers import (
-    CollectionInfo,
-    DoctorReport,
-    Finding,
-    IndexInfo,
-    LeaseInfo,
-    ModelInfo,
-    StatusReport,
-    TrialInfo,
-)
+from clipsearch.answers import CollectionInfo, IndexInfo, LeaseInfo, ModelInfo, StatusReport, TrialInfo
 from clipsearch.database import collections as collection_rows
-from clipsearch.database import images as image_rows
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database import leases as lease_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
-from clipsearch.database.checking import check_file, damaged_embeddings, images_without_embedding
 from clipsearch.database.collections import CollectionRow
-from clipsearch.database.embeddings import vectors_of
-from clipsearch.database.filtering import list_images
-from clipsearch.database.images import ImageRow
-from clipsearch.database.leases import renew_lease
 from clipsearch.database.migrating import current_revision
-from clipsearch.errors import InvalidInput, UnreadableImage
-from clipsearch.images import Presence, content_hash, path_of, presence
 from clipsearch.indexes import IndexView
 from clipsearch.library import Library
-from clipsearch.queries import Filters
-
-SAMPLE = 200
-NAMED = 20
-# SQLite's own account: https://sqlite.org/wal.html#walresetbug
-_WAL_BUG_ENDS = (3, 51, 3)
 
 
 def show_collection(library: Library, name: str | None = None, *, with_index: bool = True) -> CollectionInfo:
@@ -83,26 +52,6 @@ def status(library: Library) -> StatusReport:
             for row, count in models
         ],
     )
-
-
-def examine(library: Library, *, repair: bool = False) -> DoctorReport:
-    """Look for what is wrong. Nothing is changed unless ``repair`` asks for it, and then only what comes back:
-    indexes are rebuilt, and images whose file or embedding is lost are marked gone, to be indexed again. A source
-    of which no file is there is left as it is: an unplugged disk looks the same.
-    """
-    findings = list(_database_findings(library))
-    checked = {"collections": 0, "images": 0, "files_hashed": 0}
-    with library.database.read() as connection:
-        rows = collection_rows.list_collections(connection)
-    for row in rows:
-        checked["collections"] += 1
-        findings += _file_findings(library, row, checked, repair=repair)
-        damaged = list(_embedding_findings(library, row, repair=repair))
-        findings += damaged
-        if all(one.repaired or one.code != "damaged_embeddings" for one in damaged):
-            findings += _index_findings(library, row, repair=repair)  # damaged rows could not be read for it
-    healthy = all(one.severity == "info" or one.repaired for one in findings)
-    return DoctorReport(healthy=healthy, checked=checked, findings=findings)
 
 
 def _collection_info(library: Library, row: CollectionRow, *, with_index: bool) -> CollectionInfo:
@@ -154,165 +103,4 @@ def _index_info(view: IndexView) -> IndexInfo:
         )
         if trial
         else None,
-    )
-
-
-def _database_findings(library: Library) -> Iterator[Finding]:
-    for fault in check_file(library.database):
-        yield Finding(code="database_damaged", severity="error",
-                      message=f"the database is damaged: {fault}; restore a backup (clipsearch restore)")  # fmt: skip
-    if library.database.is_sqlite and sqlite3.sqlite_version_info < _WAL_BUG_ENDS:
-        yield Finding(
-            code="sqlite_version",
-            severity="info",
-            message=f"SQLite {sqlite3.sqlite_version} is older than 3.51.3, in which a rare fault of its "
-            "write-ahead log was mended; clipsearch lets only the writer touch that log, which avoids it",
-        )
-
-
-def _file_findings(library: Library, row: CollectionRow, checked: dict[str, int], *, repair: bool) -> Iterator[Finding]:
-    files: dict[Presence, list[ImageRow]] = {"there": [], "gone": [], "unknown": []}
-    for image in _every_image(library, row):
-        checked["images"] += 1
-        path = _path(image.uri)
-        if path is not None and image.content_hash is not None:  # an imported embedding may bear any name
-            files[presence(path)].append(image)
-    missing = {image.id: image for image in files["gone"]}
-    for source, images in _lost_sources(library, row, files).items():
-        for image in images:
-            del missing[image.id]
-        yield _finding("missing_files", "warning",
-                       f"all {len(images)} files of {row.name!r} under {source} are missing, as when a disk is not "
-                       "there, and so they are left as they are; if they are really gone: "
-                       f"clipsearch index {shlex.quote(source)} --allow-empty -c {shlex.quote(row.name)}",
-                       [one.uri for one in images])  # fmt: skip
-    if missing:
-        if repair:
-            _mark_gone(library, row, list(missing.values()), lost_files=True)
-        yield _finding("missing_files", "warning", f"{len(missing)} files of {row.name!r} are not there any more",
-                       [one.uri for one in missing.values()], repaired=repair)  # fmt: skip
-    if files["unknown"]:
-        yield _finding("unseen_files", "warning",
-                       f"of {len(files['unknown'])} files of {row.name!r} it cannot be told whether they are there; "
-                       "see whether their folders may be entered", [one.uri for one in files["unknown"]])  # fmt: skip
-    yield from _changed_findings(row, files["there"], checked)
-
-
-def _lost_sources(
-    library: Library, row: CollectionRow, files: Mapping[Presence, Sequence[ImageRow]]
-) -> dict[str, list[ImageRow]]:
-    """The sources that were indexed and of whose files none is there, with these; a file counts once."""
-    with library.database.read() as connection:
-        sources = {path_of(uri) for uri in run_rows.list_sources(connection, row.id)}
-    alive = {
-        source for kind in ("there", "unknown") for one in files[kind] for source in _above(path_of(one.uri), sources)
-    }
-    lost: dict[str, list[ImageRow]] = {}
-    for image in files["gone"]:
-        without = [source for source in _above(path_of(image.uri), sources) if source not in alive]
-        if without:
-            lost.setdefault(without[-1], []).append(image)
-    return lost
-
-
-def _above(path: str, sources: Set[str]) -> list[str]:
-    """Which of the sources a file lies under, or is; the inmost first."""
-    return [str(one) for one in (Path(path), *Path(path).parents) if str(one) in sources]
-
-
-def _changed_findings(row: CollectionRow, present: Sequence[ImageRow], checked: dict[str, int]) -> Iterator[Finding]:
-    sample = random.Random(0).sample(present, min(SAMPLE, len(present)))  # noqa: S311  (no secret hangs on it)
-    checked["files_hashed"] += len(sample)
-    differing = [image.uri for image in sample if _differs(image)]
-    if differing:
-        yield _finding("changed_files", "warning",
-                       f"{len(differing)} of {len(sample)} sampled files of {row.name!r} differ from what was indexed; "
-                       "index their folder again", differing)  # fmt: skip
-
-
-def _differs(image: ImageRow) -> bool:
-    try:
-        return content_hash(Path(path_of(image.uri))) != image.content_hash
-    except UnreadableImage:
-        return True
-
-
-def _embedding_findings(library: Library, row: CollectionRow, *, repair: bool) -> Iterator[Finding]:
-    with library.database.read() as connection:
-        model = model_rows.find_model(connection, row.model_name)
-        lacking = images_without_embedding(connection, row.id, model.id if model else None)
-        damaged = damaged_embeddings(connection, row.id, model.id, model.model.dimension) if model else []
-        rows = image_rows.image_rows(connection, [number for number, _ in lacking + damaged])
-    for code, what, images in (
-        ("images_without_embedding", "have no embedding", lacking),
-        ("damaged_embeddings", "have a damaged embedding", damaged),
-    ):
-        if images:
-            if repair:
-                _mark_gone(library, row, [rows[number] for number, _ in images if number in rows], forget=True)
-            yield _finding(code, "error", f"{len(images)} images of {row.name!r} {what}; index them again",
-                           [uri for _, uri in images], repaired=repair)  # fmt: skip
-
-
-def _index_findings(library: Library, row: CollectionRow, *, repair: bool) -> Iterator[Finding]:
-    """Compare the index, as the next search would use it, with the rows: ids, then a sample of vectors."""
-    view = library.index(row)
-    if view is None:
-        return
-    with library.database.read() as connection:
-        there = image_rows.present_ids(connection, row.id)
-        lacking = {number for number, _ in images_without_embedding(connection, row.id, view.model.id)}
-        there = np.array([number for number in there.tolist() if number not in lacking], dtype=np.int64)
-        sample = there[:: max(1, len(there) // SAMPLE)]
-        kept = vectors_of(connection, view.model.id, view.model.model.dimension, sample.tolist())
-    apart = np.setxor1d(there, view.index.ids())
-    wrong = [] if apart.size else [
-        number for number, vector in kept.items()
-        if float(view.index.vectors(np.array([number], dtype=np.int64))[0] @ vector) < 0.999
-    ]  # fmt: skip
-    if apart.size or wrong:
-        if repair:
-            library.rebuild_index(row)
-        yield _finding("index_differs", "error",
-                       f"the index of {row.name!r} differs from the database in {apart.size or len(wrong)} images",
-                       [str(number) for number in (apart.tolist() or wrong)], repaired=repair)  # fmt: skip
-
-
-def _every_image(library: Library, row: CollectionRow) -> Iterator[ImageRow]:
-    after = 0
-    while True:
-        with library.database.read() as connection:
-            page = list_images(connection, row.id, Filters(), after=after, limit=5_000)
-        if not page:
-            return
-        yield from page
-        after = page[-1].id
-
-
-def _mark_gone(
-    library: Library, row: CollectionRow, images: Sequence[ImageRow], *, forget: bool = False, lost_files: bool = False
-) -> None:
-    """Take these images out, but for those that were indexed again or came back since they were looked at."""
-    with library.lease(row, "repairing") as lease:
-        still = [one for one in images if not lost_files or presence(path_of(one.uri)) == "gone"]
-        with library.database.write() as connection:
-            renew_lease(connection, lease, library.settings.lease_seconds)
-            rows = image_rows.image_rows(connection, [one.id for one in still])
-            ids = [one.id for one in still if one.id in rows
-                   and (rows[one.id].uri, rows[one.id].revision) == (one.uri, one.revision)]  # fmt: skip
-            if ids:
-                revision = collection_rows.advance(connection, row.id)
-                image_rows.mark_gone(connection, revision, ids, forget=forget)
-
-
-def _path(uri: str) -> Path | None:
-    try:
-        return Path(path_of(uri))
-    except InvalidInput:
-        return None
-
-
-def _finding(code: str, severity: str, message: str, subjects: list[str], *, repaired: bool = False) -> Finding:
-    return Finding.model_validate(
-        {"code": code, "severity": severity, "message": message, "subjects": subjects[:NAMED], "repaired": repaired}
     )

@@ -18,13 +18,13 @@ from clipsearch.database.heartbeat import held_lease
 from clipsearch.database.leases import Lease
 from clipsearch.database.migrating import check_schema, current_revision, newest_revision, upgrade
 from clipsearch.database.models import ModelRow
+from clipsearch.encoder.light_encoders import LightEncoders
 from clipsearch.errors import AlreadyExists, ClipSearchError, CollectionNotFound, InvalidInput
-from clipsearch.indexes import EmbedTexts, Indexes, IndexView
+from clipsearch.indexes import Indexes, IndexView
+from clipsearch.trainer import EmbedTexts
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder, TextEncoder
-    from clipsearch.encoder.light_text import LightTextEncoder
-    from clipsearch.model import Model
 
 
 # Of what is remembered of label sets: a hundred thousand labels of 512 dimensions take 205 million bytes.
@@ -70,9 +70,9 @@ class Library:
         self._encoder_lock = threading.Lock()
         self.recent = Recent()
         self._runtimes = settings.data_dir / "runtimes"
-        self._light_encoders: dict[tuple[str, str | None], LightTextEncoder] = {}
-        self._light_lock = threading.Lock()
-        self._export_lock = threading.Lock()
+        self._light_encoders = LightEncoders(
+            self._runtimes, wanted=settings.light_text, device=settings.device, dtype=settings.dtype
+        )
         self._indexes = Indexes(database, settings.data_dir / "indexes", settings.recall_floor)
 
     @classmethod
@@ -121,6 +121,7 @@ class Library:
                     runtime=settings.runtime,
                     cache=self._runtimes,
                 )
+                self._light_encoders.supersede(name)
             return self._encoders[name]
 
     @property
@@ -149,11 +150,12 @@ class Library:
         """What embeds texts by the collection's model, and the model's row; raises as ``encoder_for``.
 
         The full encoder where it is in memory; else the exported text tower, which is there in a moment, where one
-        stands for the very weights that made the collection's embeddings; else the full encoder.
+        stands for the very weights that made the collection's embeddings and the settings name no other device and
+        format than it has; else the full encoder.
         """
-        if self.settings.light_text and self.loaded_encoder(collection.model_name) is None:
+        if self._light_encoders.may_stand_in and self.loaded_encoder(collection.model_name) is None:
             row = self.model_of(collection)
-            light = self._light_text_encoder(row.model) if row is not None else None
+            light = self._light_encoders.find(row.model) if row is not None else None
             if row is not None and light is not None:
                 return light, row
         return self.encoder_for(collection)
@@ -163,12 +165,12 @@ class Library:
 
         What goes wrong is left to ``text_encoder_for``, which is asked again.
         """
-        if not self.settings.light_text:
+        if not self._light_encoders.may_stand_in:
             return
         with suppress(ClipSearchError):
             row = self.model_of(self.collection(collection))
             if row is not None:
-                self._light_text_encoder(row.model)
+                self._light_encoders.find(row.model)
 
     def keep_text_runtime(self, name: str) -> bool:
         """Export the text tower of a model in memory, if need be, so that the next process need not load torch.
@@ -177,24 +179,7 @@ class Library:
         goes wrong is said in the log. False, too, for a model that is not in memory, and where the settings say so.
         """
         encoder = self.loaded_encoder(name)
-        if not self.settings.light_text or encoder is None or encoder.model.fingerprint is None:
-            return False
-        from clipsearch.encoder.text_keeping import keep_text_runtime
-
-        with self._export_lock:  # one at a time, and each thread finds what the one before it has kept
-            return keep_text_runtime(encoder.model.name, encoder.model.fingerprint, self._runtimes)
-
-    def _light_text_encoder(self, model: Model) -> LightTextEncoder | None:
-        from clipsearch.encoder.light_text import open_light_text
-
-        key = (model.name, model.fingerprint)
-        with self._light_lock:
-            if key not in self._light_encoders:
-                light = open_light_text(self._runtimes, model)
-                if light is None:
-                    return None
-                self._light_encoders[key] = light
-            return self._light_encoders[key]
+        return encoder is not None and self._light_encoders.keep(encoder.model)
 
     def model_of(self, collection: CollectionRow) -> ModelRow | None:
         """The row of the collection's model, without loading it; None before the first embedding."""

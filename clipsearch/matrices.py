@@ -1,7 +1,7 @@
 """Products of large matrices and k-means over unit rows; knows block sizes, and the number format that is fastest here.
 
-Imports torch, and so is imported where training begins and not before. Rows may lie in a mapped file: they are read
-block by block, and nothing of their size is allocated beside them.
+Imports torch, and so is imported late: where training begins, or a choice for many images among many labels. Rows may
+lie in a mapped file: they are read block by block, and nothing of their size is allocated beside them.
 """
 
 from __future__ import annotations

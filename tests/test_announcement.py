@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from clipsearch import announcement
 from clipsearch.announcement import (
     FILE,
     Announcement,
@@ -37,9 +38,9 @@ def dead_process() -> int:
 
 
 def test_what_is_published_is_found_and_only_its_user_can_read_it(tmp_path: Path) -> None:
-    announcement = made()
-    publish(tmp_path / "data", announcement)
-    assert announced_server(tmp_path / "data", DATABASE) == announcement
+    server = made()
+    publish(tmp_path / "data", server)
+    assert announced_server(tmp_path / "data", DATABASE) == server
     assert stat.S_IMODE((tmp_path / "data" / FILE).stat().st_mode) == 0o600
     assert os.listdir(tmp_path / "data") == [FILE]
 
@@ -52,6 +53,27 @@ def test_the_last_server_stands_and_only_it_takes_its_announcement_away(tmp_path
     assert announced_server(tmp_path, DATABASE) == second
     withdraw(tmp_path, second)
     assert not (tmp_path / FILE).exists()
+
+
+def test_a_server_that_is_announced_meanwhile_is_not_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = made(), made(port=8001)
+    publish(tmp_path, first)
+    read = announcement._read
+    reads: list[Announcement | None] = []
+
+    def read_and_be_overtaken(path: Path) -> Announcement | None:
+        found = read(path)
+        if not reads:
+            publish(tmp_path, second)
+        reads.append(found)
+        return found
+
+    monkeypatch.setattr(announcement, "_read", read_and_be_overtaken)
+    withdraw(tmp_path, first)
+    assert announced_server(tmp_path, DATABASE) == second
+    assert os.listdir(tmp_path) == [FILE]
 
 
 def test_no_file_no_server(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ ROOMS = {
     "demo": "apart",
     "indexes": "hall",
     "library": "hall",
+    "trainer": "hall",
     "__main__": "door",
     "api": "door",
     "cli": "door",
@@ -43,6 +44,8 @@ ROOMS = {
 # Imports between rooms of one floor, each with its reason.
 NEIGHBOURS = {
     ("library", "indexes"): "the half of the hall that holds the indexes",
+    ("library", "trainer"): "the type of what embeds texts for a training",
+    ("indexes", "trainer"): "what is trained beside the indexes takes their place",
     ("__main__", "cli"): "`python -m clipsearch` is the command line",
 }
 # Doors that open another, only when asked to: inside a function.

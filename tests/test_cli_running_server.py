@@ -39,7 +39,8 @@ def server(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 
 def settings(shelf: Shelf, **more: str) -> dict[str, str]:
-    return {**shelf.environment, "CLIPSEARCH_DTYPE": "float32", **more}
+    # A command that names a runtime answers by itself.
+    return {**shelf.environment, "CLIPSEARCH_DTYPE": "float32", "CLIPSEARCH_RUNTIME": "auto", **more}
 
 
 def both(shelf: Shelf, *arguments: str | Path, stdin: bytes = b"") -> tuple[Outcome, Outcome]:
@@ -47,7 +48,7 @@ def both(shelf: Shelf, *arguments: str | Path, stdin: bytes = b"") -> tuple[Outc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("clipsearch.library.Library.open", _not_needed)
         told = call(*arguments, "--server", stdin=stdin, environment=settings(shelf))
-    own = call(*arguments, "--no-server", stdin=stdin, environment=settings(shelf))
+    own = call(*arguments, "--no-server", stdin=stdin, environment=settings(shelf, CLIPSEARCH_RUNTIME="torch"))
     assert (told.code, told.err) == (own.code, own.err)
     return told, own
 
@@ -236,6 +237,8 @@ def test_a_server_that_proves_itself_is_believed(alone: Shelf) -> None:
         as_ours(200, {"hits": []}),
         as_ours(200, {**EMPTY, "hits": [{"rank": 1}]}),
         as_ours(200, {**EMPTY, "stale": True}),
+        lambda _: (413, {}, b"the body is too large for the HTTP server"),
+        lambda _: (200, {}, json.dumps(EMPTY).encode()),
     ],
 )
 def test_where_the_server_is_of_no_use_the_process_answers_itself(alone: Shelf, reply: Reply) -> None:
@@ -278,6 +281,8 @@ def test_the_server_of_another_library_is_not_asked(alone: Shelf) -> None:
         ((), {"CLIPSEARCH_USE_SERVER": "no"}),
         (("--dtype", "bfloat16"), {}),
         ((), {"CLIPSEARCH_DEVICE": "cuda"}),
+        ((), {"CLIPSEARCH_RUNTIME": "torch"}),
+        ((), {"CLIPSEARCH_RECALL_FLOOR": "0.99"}),
     ],
 )
 def test_a_server_is_not_asked_against_the_settings(
@@ -287,6 +292,20 @@ def test_a_server_is_not_asked_against_the_settings(
         done = call("search", "boat", "--json", *arguments, environment=settings(alone, **variables))
     assert says(done) == OWN
     assert found.asked == []
+
+
+@pytest.mark.parametrize(("wanted", "answers"), [("auto", OWN), ("float32", OWN), ("int8", "told by another")])
+def test_a_server_in_int8_answers_only_those_who_asked_for_it(alone: Shelf, wanted: str, answers: str) -> None:
+    with stranger(alone, as_ours(200, EMPTY), dtype="int8"):
+        assert says(call("search", "boat", "--json", environment=settings(alone, CLIPSEARCH_DTYPE=wanted))) == answers
+
+
+def test_a_collection_that_no_address_can_name_is_refused_as_without_a_server(alone: Shelf) -> None:
+    with stranger(alone, as_ours(200, EMPTY)) as found:
+        done = call("search", "boat", "-c", "\udcff", environment=settings(alone))
+    assert found.asked == []
+    assert done.code == 1
+    assert done.err == call("search", "boat", "-c", "\udcff", "--no-server", environment=settings(alone)).err
 
 
 # The last test: it ends the server that the others share.

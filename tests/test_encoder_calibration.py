@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,13 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from clipsearch import calibrating
 from clipsearch.calibrating import _labels, labels_kept, neighbours_kept
 from clipsearch.database import label_sets as label_rows
 from clipsearch.demo.picture_book import draw_picture_book
-from clipsearch.encoder import calibration, open_encoder, precision, runtimes
+from clipsearch.encoder import Encoder, calibration, open_encoder, precision, runtimes
 from clipsearch.encoder.calibration import LEAST_AGREEMENT, LEAST_OVERLAP, Calibration
-from clipsearch.encoder.openvino_encoder import OpenVinoEncoder
-from clipsearch.errors import ConfigError
+from clipsearch.encoder.kept_files import NotBelieved
+from clipsearch.encoder.names import parse_model_name
+from clipsearch.encoder.openvino_encoder import LEAST_COSINE, OpenVinoEncoder
+from clipsearch.encoder.openvino_models import KeptModel, find_kept, folder_for, weight_states
+from clipsearch.errors import ConfigError, InvalidInput, ModelUnavailable
 from clipsearch.library import Library
 
 IMAGES = 66
@@ -110,6 +117,108 @@ def test_a_quantised_model_whose_rows_changed_is_not_used(
         open_encoder("demo", device="cpu", dtype="int8", runtime="auto", cache=cache_of(environment))
 
 
+@pytest.fixture
+def kept(calibrated: Outcome, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what is kept, its calibration believed."""
+    assert calibrated.answer
+    monkeypatch.setattr(calibration, "LEAST_OVERLAP", 0.5)
+    monkeypatch.setattr(calibration, "LEAST_AGREEMENT", 0.5)
+    shutil.copytree(cache_of(environment), tmp_path / "runtimes")
+    return tmp_path / "runtimes"
+
+
+DEMO = parse_model_name("demo")
+PIXELS: list[NDArray[np.float32]] = list(
+    np.random.default_rng(0).standard_normal((4, 3, 64, 64)).astype(np.float32)  # the demo model's size
+)
+
+
+def conversion(cache: Path) -> KeptModel:
+    found = find_kept(folder_for(cache, DEMO), DEMO, states=weight_states(DEMO))
+    assert found is not None
+    return found
+
+
+def opened(cache: Path) -> Encoder:
+    return open_encoder("demo", device="cpu", dtype="int8", runtime="auto", cache=cache)
+
+
+def test_a_model_that_openvino_computes_otherwise_is_not_taken_in_int8(kept: Path) -> None:
+    assert opened(kept).dtype == "int8"
+    conversion(kept).noted(refusals={exact_dtype(): "its rows differ from torch's"})
+    with pytest.raises(ConfigError, match="its rows differ"):
+        opened(kept)
+    with pytest.raises(ModelUnavailable, match="its rows differ"):
+        runtimes.check_quantisable("demo", kept)
+    with pytest.raises(ModelUnavailable, match="its rows differ"):
+        calibration.quantise(DEMO, kept, PIXELS)
+
+
+def test_texts_in_int8_have_to_be_those_of_torch(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, _ = conversion(kept).notes["quantised_cosines"]
+    monkeypatch.setattr(OpenVinoEncoder, "cosines", lambda _self, _check: (pictures, LEAST_COSINE - 1e-3))
+    with pytest.raises(ConfigError, match="gives other rows here"):
+        opened(kept)
+    with pytest.raises(ModelUnavailable, match="texts differ"):
+        calibration.quantise(DEMO, kept, PIXELS)
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="was not calibrated"):
+        opened(kept)
+
+
+def test_another_calibration_takes_the_place_of_the_former(kept: Path) -> None:
+    before = conversion(kept)
+    candidate = calibration.quantise(DEMO, kept, PIXELS)
+    after = conversion(kept)
+    assert candidate.dtype == "int8"
+    assert after.notes["quantised"] != before.notes["quantised"]
+    assert after.notes["calibration"] is None
+    assert [path.name for path in after.folder.glob("int8-*.xml")] == [after.notes["quantised"]]
+    assert len(list(after.folder.glob("int8-*.bin"))) == 1
+    manifest = json.loads((after.folder / "manifest.json").read_text())["body"]
+    assert before.notes["quantised"] not in manifest
+    assert open_encoder("demo", device="cpu", runtime="openvino", cache=kept).runtime == "openvino"
+
+
+def test_a_fault_of_openvino_or_of_what_is_kept_is_an_error_of_ours(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: object, **__: object) -> None:
+        raise RuntimeError("could not allocate memory")
+
+    def missing() -> None:
+        raise ImportError("No module named 'numba'")
+
+    def unread(_self: object) -> None:
+        raise NotBelieved("check.npz cannot be read")
+
+    before = sorted(path.name for path in folder_for(kept, DEMO).iterdir())
+    fault: Callable[..., None]
+    for part, fault, said in (("calibration.nncf", missing, "No module"),):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"clipsearch.encoder.{part}", fault)
+            with pytest.raises(ModelUnavailable, match=said):
+                calibration.quantise(DEMO, kept, PIXELS)
+    assert sorted(path.name for path in folder_for(kept, DEMO).iterdir()) == before
+    for part, fault, said in (
+        ("openvino_encoder.core", short, "could not allocate"),
+        ("openvino_models.KeptModel.check", unread, "cannot be read"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"clipsearch.encoder.{part}", fault)
+            with pytest.raises(ConfigError, match=said):
+                opened(kept)
+
+
+def test_a_model_without_a_word_for_our_labels_needs_a_label_set(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = open_encoder("demo", device="cpu", dtype="float32")
+    monkeypatch.setattr(calibrating, "LABELS", ("zeppelin",))
+    with pytest.raises(InvalidInput, match="label set"):
+        _labels(library, encoder)
+
+
 def test_stored_label_sets_are_what_labels_are_compared_on(library: Library) -> None:
     encoder = open_encoder("demo", device="cpu", dtype="float32")
     (ours,) = _labels(library, encoder)
@@ -139,13 +248,18 @@ def test_too_few_images_are_refused(environment: dict[str, str]) -> None:
     assert "at least 60 images" in done.err
 
 
-def test_a_calibration_without_nncf_names_the_extra(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("installed", "extra"),
+    [("calibration.nncf_installed", "clipsearch[int8]"), ("runtimes.openvino_installed", "clipsearch[openvino]")],
+)
+def test_a_calibration_names_the_extra_that_is_missing_before_anything_is_loaded(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, installed: str, extra: str
 ) -> None:
-    monkeypatch.setattr(calibration, "nncf_installed", lambda: False)
+    monkeypatch.setattr(f"clipsearch.encoder.{installed}", lambda: False)
+    monkeypatch.setattr("clipsearch.encoder.open_encoder", lambda *_, **__: pytest.fail("the model was loaded"))
     done = call("models", "calibrate", "--images", "60", environment=environment)
     assert done.code != 0
-    assert "clipsearch[int8]" in done.err
+    assert extra in done.err
 
 
 @pytest.mark.parametrize(

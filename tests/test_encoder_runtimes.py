@@ -5,6 +5,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +153,75 @@ def test_a_folder_that_cannot_be_written_leaves_the_model_to_torch(
     encoder = open_encoder(name, device="cpu", dtype="float32", runtime="auto", cache=tmp_path / "file")
     assert encoder.runtime == "torch"
     assert "cannot be kept" in caplog.text
+
+
+def _not_imported(*_: object) -> None:
+    raise ImportError("cannot import name 'convert_impl'")
+
+
+def _without_metadata(package: str) -> str:
+    raise PackageNotFoundError(package)
+
+
+@pytest.mark.usefixtures("amd")
+@pytest.mark.parametrize(
+    ("part", "broken"),
+    [
+        ("openvino_encoder.core", _not_imported),
+        ("openvino_models.openvino", _not_imported),
+        ("openvino_models.version", _without_metadata),
+    ],
+)
+def test_a_broken_or_unknown_openvino_leaves_the_model_to_torch(
+    checkpoints: Checkpoints,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: str,
+    broken: Callable[..., object],
+) -> None:
+    caplog.set_level(logging.INFO)
+    name = checkpoints.name("small-clip")
+    with monkeypatch.context() as patch:
+        patch.setattr(f"clipsearch.encoder.{part}", broken)
+        encoder = open_encoder(name, device="cpu", dtype="float32", runtime="auto", cache=tmp_path)
+        assert encoder.runtime == "torch"
+        assert "its installation is broken" in caplog.text
+        with pytest.raises(ModelUnavailable, match="its installation is broken"):
+            open_encoder(name, device="cpu", dtype="float32", runtime="openvino", cache=tmp_path)
+    mended = open_encoder(name, device="cpu", dtype="float32", runtime="auto", cache=tmp_path)
+    assert mended.runtime == "openvino"
+
+
+def _short_of_memory(*_: object, **__: object) -> None:
+    raise RuntimeError("could not allocate memory\nand more")
+
+
+@pytest.mark.parametrize("part", ["OpenVinoEncoder", "save_model"])
+def test_what_failed_for_once_is_tried_again(
+    checkpoints: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    from clipsearch.encoder.openvino_guard import openvino
+
+    name = checkpoints.name("small-clip")
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino() if part == "save_model" else openvino_encoder, part, _short_of_memory)
+        with pytest.raises(ModelUnavailable, match=r"could not be .* \(could not allocate memory\)"):
+            open_encoder(name, device="cpu", dtype="float32", runtime="openvino", cache=tmp_path)
+    again = open_encoder(name, device="cpu", dtype="float32", runtime="openvino", cache=tmp_path)
+    assert again.runtime == "openvino"
+
+
+def test_a_library_that_reports_from_an_unknown_place_cannot_report_at_all() -> None:
+    code = (
+        "import sys; from clipsearch.encoder.openvino_guard import _silent;"
+        "known = _silent('json', 'json.decoder'), 'openvino_telemetry' in sys.modules;"
+        "other = _silent('json', 'json.gone'), sys.modules['openvino_telemetry'];"
+        "print(known[0] is other[0], known[1], other[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "False", "None"]
 
 
 def test_a_library_runs_what_its_settings_say_and_both_make_embeddings_of_one_model(

@@ -201,6 +201,8 @@ def test_an_error_reaches_all_of_its_batch_and_no_one_else() -> None:
     for asker in unlucky:
         assert asker.answer() is None
         assert isinstance(asker.error, RuntimeError)
+        assert asker.error.args == ("an unlucky number",)
+    assert len({id(asker.error) for asker in unlucky}) == 3, "each may add to it what it knows of its own texts"
     assert long.answer() == _expected(long.texts)
     assert batcher.rows(_tokens([[2]])).astype(int).tolist() == _expected([[2]])
 

@@ -16,8 +16,8 @@ from clipsearch.answers import Prediction
 from clipsearch.classifying import classify_stored
 from clipsearch.config import Settings
 from clipsearch.database.models import find_model
+from clipsearch.examining import examine
 from clipsearch.importing import import_embeddings, import_label_set
-from clipsearch.inspecting import examine
 from clipsearch.library import Library
 from clipsearch.queries import Labels, Query, Term
 from clipsearch.searching import search

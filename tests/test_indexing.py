@@ -639,15 +639,32 @@ def test_content_that_is_forgotten_in_the_middle_of_a_run_is_decoded_after_all(
     assert groups(report) == {"added": ["0000.png", "0001.png", "0002.png"]}
 
 
+@pytest.mark.parametrize("error", [InvalidVector("an embedding is damaged"), MemoryError("no room to train")])
 def test_a_snapshot_that_cannot_be_made_costs_a_finished_run_nothing(
+    any_library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    draw_many(photos, 2)
+
+    def broken(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(any_library, "keep_snapshot", broken)
+    report = index(any_library, photos)
+    assert len(report.added) == 2
+    assert browsing.show_run(any_library, report.run_id or 0).state == "done"
+
+
+def test_a_run_that_is_interrupted_while_its_index_is_trained_is_done(
     any_library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw_many(photos, 2)
 
-    def damaged(*_arguments: object) -> None:
-        raise InvalidVector("an embedding is damaged")
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(any_library, "keep_snapshot", damaged)
-    report = index(any_library, photos)
-    assert len(report.added) == 2
-    assert browsing.show_run(any_library, report.run_id or 0).state == "done"
+    monkeypatch.setattr(any_library, "keep_snapshot", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        index(any_library, photos)
+    (run,) = browsing.list_runs(any_library)
+    assert (run.state, run.error) == ("done", None)
+    assert show_collection(any_library).lease is None

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from clipsearch.encoder.open_clip_encoder import OpenClipEncoder
 from clipsearch.encoder.text_export import NotExportable, export_text_runtime
 from clipsearch.encoder.text_runtime import MODEL_FILE, WEIGHTS_FILE, runtime_folder, source_states, stands
 from clipsearch.encoder.texts import TextReader
-from clipsearch.errors import ModelMismatch
+from clipsearch.errors import ConfigError, ModelMismatch
 from clipsearch.library import Library
 
 TEXTS = [
@@ -340,6 +341,7 @@ def test_an_export_is_made_once_and_by_a_process_of_its_own(
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert text_keeping.keep_text_runtime("demo", str(facts.fingerprint), tmp_path)
     assert runtime_file(tmp_path, "manifest.json").stat() == before
+    assert not list(tmp_path.glob("*.tried"))
     assert not caplog.records
     # Without a Python to start, it is said once and everything goes on.
     assert not text_keeping.keep_text_runtime("demo-sigmoid", "0" * 64, tmp_path)
@@ -383,6 +385,55 @@ def test_a_model_that_cannot_be_exported_is_not_tried_again(
     assert tried
 
 
+def test_an_export_that_failed_for_any_reason_is_tried_again_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[Any] = []
+
+    def killed(*asked: Any) -> str:
+        tried.append(asked)
+        return "status -9"
+
+    monkeypatch.setattr(text_keeping, "_exported_apart", killed)
+    for _ in range(3):
+        assert not text_keeping.keep_text_runtime("demo", "0" * 64, tmp_path)
+    assert len(tried) == 1
+    assert caplog.text.count("status -9") == 1
+    (note,) = tmp_path.glob("*.tried")
+    for days, tries in ((0.9, 1), (1.1, 2), (-1.0, 3)):  # the last: a clock that was set back
+        moment = time.time() - days * 24 * 3600
+        os.utime(note, (moment, moment))
+        assert not text_keeping.keep_text_runtime("demo", "0" * 64, tmp_path)
+        assert len(tried) == tries
+
+
+def test_an_export_that_takes_too_long_is_ended_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    facts = load_model(parse_model_name("demo")).facts
+    folder = runtime_folder(tmp_path, "demo", str(facts.fingerprint))
+    (tmp_path / f"{folder.name}.half.tmp").mkdir()
+    monkeypatch.setattr(text_keeping, "_SECONDS", 0.05)
+    assert not text_keeping.keep_text_runtime("demo", str(facts.fingerprint), tmp_path)
+    assert "took longer than" in caplog.text
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("fault", ["full", "unwritable"])
+def test_where_nothing_can_be_kept_no_export_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    runtimes = tmp_path / "runtimes"
+    if fault == "full":
+        usage = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1_000))
+    else:
+        runtimes.write_text("")
+    monkeypatch.setattr(text_keeping, "_exported_apart", lambda *_: pytest.fail("was begun"))
+    assert not text_keeping.keep_text_runtime("demo", "0" * 64, runtimes)
+    assert "was not exported" in caplog.text
+
+
 # The library ----------------------------------------------------------------------------------------------
 
 
@@ -410,6 +461,7 @@ def test_a_search_takes_the_light_encoder_until_the_full_one_is_there(folder_wit
         assert library.loaded_encoder(name) is None
         full = library.encoder(name)
         assert library.text_encoder_for(row)[0] is full
+        assert library._light_encoders.find(light.model) is None, "its memory is given back"
         np.testing.assert_allclose(
             light.encode_texts(["a boat"]).vectors, full.encode_texts(["a boat"]).vectors, atol=1e-3
         )
@@ -429,6 +481,19 @@ def test_without_an_export_or_against_the_settings_the_full_encoder_is_taken(
         assert not library.keep_text_runtime(name)  # it is not in memory
         full, _ = library.text_encoder_for(library.collection())
         assert full is library.loaded_encoder(name)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"device": "cuda:99"}, {"device": "cup"}, {"device": "cpu", "dtype": "int8"}], ids=str
+)
+def test_a_device_or_format_that_cannot_be_had_is_refused_as_without_an_export(
+    folder_with_runtime: tuple[Path, str], asked: dict[str, Any]
+) -> None:
+    data, _ = folder_with_runtime
+    with Library.open(Settings(data_dir=data, light_text=True, **asked)) as library:
+        library.prepare_text_encoder()
+        with pytest.raises(ConfigError):
+            library.text_encoder_for(library.collection())
 
 
 def test_other_weights_in_the_folder_are_a_mismatch_as_ever(

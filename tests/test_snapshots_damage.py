@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -214,3 +215,17 @@ def test_a_folder_where_a_file_should_be_is_refused_and_not_a_crash(tmp_path: Pa
     (tmp_path / "manifest.json").unlink()
     (tmp_path / "manifest.json").mkdir()
     assert load(tmp_path) is None
+
+
+def test_a_snapshot_of_an_older_release_is_told_as_such_and_quietly(
+    saved: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(saved, folder)
+    values = json.loads((folder / "manifest.json").read_bytes())
+    del values["trial"], values["check"]
+    (folder / "manifest.json").write_bytes(manifest._sealed({**values, "format": 1}))
+    with caplog.at_level(logging.INFO):
+        assert load(folder) is None
+    assert "is of an older release: the format is 1" in caplog.text
+    assert {record.levelname for record in caplog.records} == {"INFO"}

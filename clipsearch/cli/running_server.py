@@ -1,14 +1,15 @@
 """Asks a running server of the same library; knows when there is one, and when what it says counts.
 
-Its answer is the one that this process would have given itself, half a second later. Where it has none, for
-whatever reason, this process answers: nobody is told but those who read the debug log.
+Its answer is the one that this process would have given itself, half a second later, to the rounding of the number
+format that it computes in. Where it has none, for whatever reason, this process answers: nobody is told but those who
+read the debug log.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,8 +89,8 @@ def ask_search(make_body: Callable[[], dict[str, Any] | None], collection: str |
         return None
     from urllib.parse import quote
 
-    path = f"/api/v1/collections/{quote(collection or where.collection, safe='')}/search"
     try:
+        path = f"/api/v1/collections/{quote(collection or where.collection, safe='')}/search"
         answer = _told(_reply(server, where, path, json.dumps(body).encode()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         answer = None
@@ -105,11 +106,15 @@ def _whereabouts() -> Whereabouts:
     if found is not None:
         return found
     settings = settings_from_flags()
-    return Whereabouts(**{name: getattr(settings, name) for name in Whereabouts.__dataclass_fields__})
+    where = Whereabouts(**{name: getattr(settings, name) for name in Whereabouts.__dataclass_fields__})
+    # A server does not tell its own, and what counts as good enough is not for it to decide.
+    return replace(where, use_server=where.use_server and "recall_floor" not in settings.model_fields_set)
 
 
 def _runs_as_wanted(server: Announcement, where: Whereabouts) -> bool:
-    return where.device in ("auto", server.device) and where.dtype in ("auto", server.dtype)
+    # int8 moves scores by more than rounding, so that only who asked for it may get it.
+    dtype_fits = where.dtype == server.dtype or (where.dtype == "auto" and server.dtype != "int8")
+    return dtype_fits and where.device in ("auto", server.device) and where.runtime == "auto"
 
 
 def _reply(server: Announcement, where: Whereabouts, path: str, body: bytes) -> Any:
@@ -122,7 +127,10 @@ def _reply(server: Announcement, where: Whereabouts, path: str, body: bytes) -> 
         # A key, once servers ask for one, goes here.
         connection.request("POST", path, body, {"Content-Type": "application/json", "Connection": "close"})
         reply = connection.getresponse()
-        if reply.getheader(HEADER) != server.identity:
+        identity = reply.getheader(HEADER)
+        if identity is None:  # as on the pages of the HTTP server itself, for what never comes to the app
+            raise ValueError(f"status {reply.status} without an identity")
+        if identity != server.identity:
             withdraw(where.data_dir, server)
             raise ValueError("another program answers there")
         if reply.status != 200:

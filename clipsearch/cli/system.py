@@ -89,7 +89,7 @@ def doctor(repair: bool, as_json: bool) -> None:
 
     The exit code is 1 when something is wrong.
     """
-    from clipsearch.inspecting import examine
+    from clipsearch.examining import examine
 
     with open_library() as library:
         report = examine(library, repair=repair)

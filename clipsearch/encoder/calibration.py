@@ -13,7 +13,7 @@ import logging
 import secrets
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from clipsearch.encoder import factory
+from clipsearch.encoder.kept_files import NotBelieved
 from clipsearch.encoder.loading import load_model, vocabulary_of
 from clipsearch.encoder.names import ModelSource
-from clipsearch.encoder.openvino_encoder import OpenVinoEncoder, kept_model
+from clipsearch.encoder.openvino_encoder import LEAST_COSINE, OpenVinoEncoder, kept_model
 from clipsearch.encoder.openvino_guard import core, nncf, openvino
 from clipsearch.encoder.openvino_models import (
     COMPILED,
@@ -33,11 +34,12 @@ from clipsearch.encoder.openvino_models import (
     KeptModel,
     NotConvertible,
     find_kept,
+    first_line,
     folder_for,
     weight_states,
 )
 from clipsearch.encoder.precision import DType, choose_dtype
-from clipsearch.errors import ConfigError, ModelUnavailable
+from clipsearch.errors import ClipSearchError, ConfigError, ModelUnavailable
 
 # Of ten neighbours at most one of two pictures may lose one: less than what an approximate index loses, whose floor
 # is .97, would not show beside it; and bfloat16 itself exchanges about one in a hundred.
@@ -73,27 +75,36 @@ def nncf_installed() -> bool:
     return importlib.util.find_spec("nncf") is not None
 
 
+def check_quantisable(source: ModelSource, cache: Path) -> None:
+    """See what can be seen before the model is loaded; raises as ``quantise``."""
+    if not nncf_installed():
+        raise ConfigError("A calibration needs NNCF, which is not installed: pip install 'clipsearch[int8]'.")
+    with _told(lambda reason: _not_quantisable(source, reason)):
+        kept = find_kept(folder_for(cache, source), source, states=weight_states(source))
+        if kept is not None:
+            _check_not_refused(kept)
+
+
 def quantise(source: ModelSource, cache: Path, pixels: Sequence[NDArray[np.float32]]) -> OpenVinoEncoder:
     """An encoder in int8, calibrated by prepared pictures [3, h, w]; it is not yet allowed to be used.
 
     Raises ConfigError where NNCF is missing, ModelUnavailable for a model that cannot be quantised, and what loading
     a model raises.
     """
-    if not nncf_installed():
-        raise ConfigError("A calibration needs NNCF, which is not installed: pip install 'clipsearch[int8]'.")
+    check_quantisable(source, cache)
     folder = folder_for(cache, source)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        try:
-            kept = kept_model(folder, source, lambda: load_model(source))
-            name = f"int8-{secrets.token_hex(4)}.xml"
-            _quantised(kept, pixels, folder / name)
-        except NotConvertible as error:
-            raise ModelUnavailable(f"{source.name} cannot be quantised: {error}.", model=source.name) from error
-        files = [name, Path(name).with_suffix(".bin").name]
-        kept = kept.noted(more=files, quantised=name, calibration=None)
+    with FileLock(folder.with_suffix(".lock")), _told(lambda reason: _not_quantisable(source, reason)):
+        kept = kept_model(folder, source, lambda: load_model(source))
+        _check_not_refused(kept)
+        # A name of its own: what OpenVINO compiled of a former one is told by its path.
+        name = f"int8-{secrets.token_hex(4)}.xml"
+        kept = kept.with_file(name, lambda target: _quantised(kept, pixels, target), quantised=name, calibration=None)
         encoder = _encoder(kept, source, None)
-        kept.noted(quantised_cosines=encoder.cosines(kept.check()))
+        cosines = encoder.cosines(kept.check())
+        if cosines[1] < LEAST_COSINE:
+            raise NotConvertible(f"its texts differ from torch's: a cosine of {cosines[1]:.5f}, not {LEAST_COSINE}")
+        kept.noted(quantised_cosines=cosines)
         return encoder
 
 
@@ -107,11 +118,11 @@ def keep_calibration(source: ModelSource, cache: Path, calibration: Calibration)
 
 
 def open_calibrated(source: ModelSource, cache: Path | None, batch_size: int | None) -> OpenVinoEncoder:
-    """The model in int8. Raises ConfigError where no calibration stands that passed its check."""
+    """The model in int8. Raises ConfigError where no calibration stands that passed its check, or it cannot be run."""
     calibration, kept = None, None
     if cache is not None and folder_for(cache, source).is_dir():
         folder = folder_for(cache, source)
-        with FileLock(folder.with_suffix(".lock")):
+        with FileLock(folder.with_suffix(".lock")), _told(lambda reason: _not_usable(source, reason)):
             kept = find_kept(folder, source, states=weight_states(source))
             calibration = None if kept is None else _calibration_in(kept.notes)
             if kept is not None and calibration is not None and calibration.passed:
@@ -128,9 +139,12 @@ def open_calibrated(source: ModelSource, cache: Path | None, batch_size: int | N
 
 
 def _checked(kept: KeptModel, source: ModelSource, batch_size: int | None) -> OpenVinoEncoder:
+    _check_not_refused(kept)
     for _attempt in ("as it is", "compiled anew"):
         encoder = _encoder(kept, source, batch_size)
-        if np.allclose(encoder.cosines(kept.check()), kept.notes["quantised_cosines"], atol=_SAME_COSINE):
+        cosines = encoder.cosines(kept.check())
+        same = np.allclose(cosines, kept.notes["quantised_cosines"], atol=_SAME_COSINE)
+        if same and cosines[1] >= LEAST_COSINE:
             return encoder
         shutil.rmtree(kept.folder / COMPILED, ignore_errors=True)
     raise ConfigError(
@@ -140,10 +154,39 @@ def _checked(kept: KeptModel, source: ModelSource, batch_size: int | None) -> Op
 
 
 def _encoder(kept: KeptModel, source: ModelSource, batch_size: int | None) -> OpenVinoEncoder:
-    dtype: DType = choose_dtype("auto", "cpu")  # of texts, and of what stays in floating point between the layers
     tokenizer = factory.create_tokenizer(source)
     vocabulary = vocabulary_of(source)
-    return OpenVinoEncoder(kept, tokenizer, vocabulary, dtype, batch_size, quantised=str(kept.notes["quantised"]))
+    return OpenVinoEncoder(kept, tokenizer, vocabulary, _dtype(), batch_size, quantised=str(kept.notes["quantised"]))
+
+
+def _dtype() -> DType:
+    """What texts are computed in, and what stays in floating point between the layers."""
+    return choose_dtype("auto", "cpu")
+
+
+def _check_not_refused(kept: KeptModel) -> None:
+    refusal = kept.refusal(_dtype())
+    if refusal:
+        raise NotConvertible(refusal)
+
+
+@contextlib.contextmanager
+def _told(error_of: Callable[[str], ClipSearchError]) -> Iterator[None]:
+    """Within it, what OpenVINO, NNCF and what is kept raise becomes an error of ours, made of the reason."""
+    try:
+        yield
+    except (NotConvertible, NotBelieved, RuntimeError, ImportError, OSError) as error:
+        raise error_of(first_line(error)) from error
+
+
+def _not_quantisable(source: ModelSource, reason: str) -> ModelUnavailable:
+    return ModelUnavailable(f"{source.name} cannot be quantised: {reason}.", model=source.name)
+
+
+def _not_usable(source: ModelSource, reason: str) -> ConfigError:
+    return ConfigError(
+        f"int8 was asked for, and {source.name} cannot be run in it here ({reason}): use the dtype auto.", dtype="int8"
+    )
 
 
 def _calibration_in(notes: Mapping[str, Any]) -> Calibration | None:
@@ -168,7 +211,7 @@ def _quantised(kept: KeptModel, pixels: Sequence[NDArray[np.float32]], target: P
                 fast_bias_correction=attends,
             )
         except Exception as error:  # whatever the quantiser meets in a network that it does not know
-            raise NotConvertible(str(error).strip().partition("\n")[0][:300] or type(error).__name__) from error
+            raise NotConvertible(first_line(error)) from error
         openvino().save_model(done, target, compress_to_fp16=False)
 
 

@@ -28,8 +28,10 @@ from clipsearch.encoder.openvino_models import (
     Check,
     KeptModel,
     NotConvertible,
+    NotNow,
     convert,
     find_kept,
+    first_line,
     folder_for,
     weight_states,
 )
@@ -214,7 +216,8 @@ def open_openvino(
     """The model in OpenVINO: its conversion that is kept in ``cache``, or a new one of what ``load`` gives.
 
     Raises NotConvertible where it cannot be converted or computes something else than torch does, and says so again
-    without a new try as long as neither weights nor versions change. Raises what ``load`` raises.
+    without a new try as long as neither weights nor versions change; and where OpenVINO itself is broken or cannot
+    run it this time. Raises what ``load`` raises.
     """
     with nullcontext(str(cache)) if cache else tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         folder = folder_for(Path(place), source)
@@ -222,6 +225,10 @@ def open_openvino(
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_suffix(".lock")):
                 return _open_in(folder, source, load, dtype, batch_size)
+        except ImportError as error:
+            raise NotConvertible(
+                f"its installation is broken, or another than this was written for ({error})"
+            ) from error
         except (OSError, NotBelieved) as error:
             raise NotConvertible(f"its conversion cannot be kept in {folder.parent} ({error})") from error
 
@@ -235,6 +242,8 @@ def _open_in(
         raise NotConvertible(refusal)
     try:
         return _compiled(kept, source, dtype, batch_size)
+    except NotNow:
+        raise
     except NotConvertible as error:
         kept.noted(refusals={**kept.notes["refusals"], dtype: str(error)})
         raise
@@ -260,21 +269,23 @@ def _compiled(kept: KeptModel, source: ModelSource, dtype: DType, batch_size: in
     try:
         check = kept.check()
     except NotBelieved as error:
-        raise NotConvertible(str(error)) from error
-    reason = ""
+        raise NotNow(str(error)) from error
+    reason: NotConvertible = NotNow("it was not compiled")
     for attempt in ("as it is", "compiled anew"):
         try:
             encoder = OpenVinoEncoder(kept, tokenizer, vocabulary_of(source), dtype, batch_size)
             cosines = encoder.cosines(check)
         except RuntimeError as error:
-            reason = f"it could not be compiled ({str(error).strip().partition(chr(10))[0][:300]})"
+            reason = NotNow(f"it could not be compiled ({first_line(error)})")
         else:
             if min(cosines) >= LEAST_COSINE:
                 return encoder
-            reason = f"its rows differ from torch's: a cosine of {min(cosines):.5f} in {dtype}, not {LEAST_COSINE}"
+            reason = NotConvertible(
+                f"its rows differ from torch's: a cosine of {min(cosines):.5f} in {dtype}, not {LEAST_COSINE}"
+            )
         _log.debug("%s in OpenVINO, %s: %s", source.name, attempt, reason)
         shutil.rmtree(kept.folder / COMPILED, ignore_errors=True)
-    raise NotConvertible(reason)
+    raise reason
 
 
 def _least_cosine(rows: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

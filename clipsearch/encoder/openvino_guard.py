@@ -10,13 +10,14 @@ from types import ModuleType
 from typing import Any
 
 _TELEMETRY = "openvino_telemetry"
+_ABSENT = object()
 _lock = threading.Lock()
 
 
 def openvino() -> ModuleType:
     """The library itself, imported on first use, with its own stub in the place of what would report over the net.
 
-    Import it by way of this function only. Raises ImportError where it is not installed.
+    Import it by way of this function only. Raises ImportError where it is not installed, or broken.
     """
     return _silent("openvino", "openvino.tools.ovc.convert_impl")
 
@@ -41,14 +42,28 @@ def _silent(library: str, reporting: str) -> ModuleType:
     with _lock:
         if reporting not in sys.modules:
             # None there makes the import fail, which both answer by doing without.
-            before = sys.modules.get(_TELEMETRY)
-            sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+            modules: dict[str, Any] = sys.modules
+            before = modules.get(_TELEMETRY, _ABSENT)
+            modules[_TELEMETRY] = None
+            stays_out = False
             try:
-                importlib.import_module(library)
-                importlib.import_module(reporting)
+                _imported(library)
+                try:
+                    _imported(reporting)
+                except ImportError:  # another version may ask for it anywhere, and at any later time
+                    stays_out = True
             finally:
-                if before is None:
-                    del sys.modules[_TELEMETRY]
-                else:
-                    sys.modules[_TELEMETRY] = before
+                if not stays_out:
+                    del modules[_TELEMETRY]
+                    if before is not _ABSENT:
+                        modules[_TELEMETRY] = before
         return importlib.import_module(library)
+
+
+def _imported(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        raise
+    except Exception as error:  # what a broken installation raises is anything
+        raise ImportError(f"{name} cannot be imported: {error}") from error

@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import os
+import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,6 +40,7 @@ TEXTS = "texts.xml"
 ANY = "any"  # number format
 COMPILED = "compiled"  # OpenVINO's own cache, which checks itself
 _CHECK = "check.npz"
+_FILES = (PICTURES, "pictures.bin", TEXTS, "texts.bin", _CHECK)
 _CHECKED_PICTURES = 4
 _CHECKED_TEXTS = ("dog", "a photo of a red boat", "two people walk along a wet street at night, seen from above")
 
@@ -46,6 +49,10 @@ _log = logging.getLogger(__name__)
 
 class NotConvertible(Exception):
     """OpenVINO cannot run this model as torch does; the message says why. Never leaves this room."""
+
+
+class NotNow(NotConvertible):
+    """It could not this time, memory or disk being short say: another try may succeed, so nothing is noted."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +88,25 @@ class KeptModel:
         except (OSError, ValueError, KeyError) as error:
             raise NotBelieved(f"{_CHECK} cannot be read: {error}") from error
 
-    def noted(self, *, more: Sequence[str] = (), **notes: Any) -> KeptModel:
-        """The same with more notes, and files, written down. Raises NotBelieved, OSError."""
+    def noted(self, **notes: Any) -> KeptModel:
+        """The same with more notes, written down. Raises NotBelieved, OSError."""
         together = {**self.notes, **notes}
-        update_facts(self.folder, together, more=more)
+        update_facts(self.folder, together)
+        return dataclasses.replace(self, notes=MappingProxyType(together))
+
+    def with_file(self, name: str, produce: Callable[[Path], None], **notes: Any) -> KeptModel:
+        """The same with more notes and a model of this name, which ``produce`` writes, beside the conversion alone.
+
+        What else was added before, and what was compiled of it, goes. Raises OSError and what ``produce`` raises.
+        """
+        together = {**self.notes, **notes}
+
+        def fill(aside: Path) -> None:
+            for kept in _FILES:
+                _same_file(self.folder / kept, aside / kept)
+            produce(aside / name)
+
+        write_kept(self.folder, together, fill)
         return dataclasses.replace(self, notes=MappingProxyType(together))
 
 
@@ -136,7 +158,7 @@ def find_kept(
 def convert(folder: Path, loaded: LoadedModel, states: list[dict[str, Any]] | None) -> KeptModel:
     """Convert a model that torch has loaded, and keep it in ``folder``, in the place of what is there.
 
-    Raises NotConvertible, which is kept too; OSError where it cannot be written.
+    Raises NotConvertible, which is kept too unless it is NotNow; OSError where it cannot be written.
     """
     from clipsearch.encoder.text_tower import CutTextTower, text_tower
 
@@ -163,6 +185,8 @@ def convert(folder: Path, loaded: LoadedModel, states: list[dict[str, Any]] | No
 
     try:
         write_kept(folder, notes, produce)
+    except NotNow:
+        raise
     except NotConvertible as reason:
         write_kept(folder, {**notes, "refusals": {ANY: str(reason)}}, lambda aside: None)
         raise
@@ -197,11 +221,27 @@ def _convert_half(half: nn.Module, inputs: NDArray[Any], shape: list[int], targe
         rows: NDArray[np.float32] = half(example).numpy()
         try:
             converted = library.convert_model(half, example_input=example, input=[library.PartialShape(shape)])
-            library.save_model(converted, target, compress_to_fp16=False)
+        except MemoryError as error:
+            raise NotNow(f"memory was short as it was converted ({first_line(error)})") from error
         except Exception as error:  # its front end raises what it likes
-            reason = str(error).strip().partition("\n")[0][:300] or type(error).__name__
-            raise NotConvertible(f"it could not be converted ({reason})") from error
+            raise NotConvertible(f"it could not be converted ({first_line(error)})") from error
+        try:
+            library.save_model(converted, target, compress_to_fp16=False)
+        except RuntimeError as error:
+            raise NotNow(f"its conversion could not be written ({first_line(error)})") from error
     return rows
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; its type where it says nothing."""
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+
+
+def _same_file(kept: Path, target: Path) -> None:
+    try:
+        os.link(kept, target)
+    except OSError:  # not every file system has links
+        shutil.copy2(kept, target)
 
 
 def _check_inputs(loaded: LoadedModel) -> Check:

@@ -166,14 +166,29 @@ def _is_amd() -> bool:
     return "AuthenticAMD" in described
 
 
+def check_quantisable(name: str, cache: Path) -> None:
+    """See whether the model may be calibrated for int8 on this machine, as far as that shows before it is loaded.
+
+    Raises ConfigError where something is missing, ModelUnavailable for a model that was refused before.
+    """
+    _check_runs_int8("cpu")
+    from clipsearch.encoder import calibration
+
+    calibration.check_quantisable(parse_model_name(name), cache)
+
+
+def _check_runs_int8(device: str) -> None:
+    obstacle = _obstacle(device, None)
+    if obstacle is not None:
+        raise ConfigError(f"int8 is computed by OpenVINO, and {obstacle}.", dtype="int8")
+
+
 def _open_int8(
     source: ModelSource, device: str, runtime: str, batch_size: int | None, cache: Path | None
 ) -> OpenVinoEncoder:
     if runtime == "torch":
         raise ConfigError("int8 is computed by OpenVINO, and the runtime torch was asked for.", dtype="int8")
-    obstacle = _obstacle(device, None)
-    if obstacle is not None:
-        raise ConfigError(f"int8 is computed by OpenVINO, and {obstacle}.", dtype="int8")
+    _check_runs_int8(device)
     from clipsearch.encoder.calibration import open_calibrated
 
     return open_calibrated(source, cache, batch_size)

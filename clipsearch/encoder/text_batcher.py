@@ -6,6 +6,7 @@ whoever finds it busy is part of the next. The one who runs batches hands this o
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import deque
@@ -152,7 +153,7 @@ class TextBatcher:
         with self._lock:
             for ask, count in batch:
                 if rows is None:
-                    ask.error = error
+                    ask.error = error if error is None or len(batch) == 1 else _own(error)
                 else:
                     ask.rows[ask.order[ask.done : ask.done + count]] = rows[start : start + count]
                     ask.done += count
@@ -192,3 +193,13 @@ class TextBatcher:
 
     def _fits(self, texts: int, longest: int) -> bool:
         return texts == 1 or (texts <= self._texts and texts * longest <= self._tokens)
+
+
+def _own(error: Exception) -> Exception:
+    """A copy for one thread, which may add to it what it knows of its own texts."""
+    try:
+        own = copy.deepcopy(error)
+    except Exception:  # noqa: BLE001 - an error that cannot be copied is better shared than lost
+        return error
+    own.__cause__ = error.__cause__
+    return own.with_traceback(error.__traceback__)

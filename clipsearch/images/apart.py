@@ -30,6 +30,9 @@ _SECONDS_TO_START, _SECONDS_TO_END = 60, 5
 _ERRORS: Final = {error.code: error for error in (UnreadableImage, UnsupportedFormat, TooManyPixels)}
 _READY: Final = b"ready"
 
+# How a process ends of the machine's want of memory or time as well as of a file's.
+_MAYBE_INNOCENT: Final = frozenset({-signal.SIGKILL, -signal.SIGALRM}) if os.name == "posix" else frozenset()
+
 
 class DecodingProcess:
     """``open_picture`` in a process of its own, which is started when it is needed; for one thread at a time.
@@ -52,8 +55,17 @@ class DecodingProcess:
         """What ``opening.open_picture`` gives for a file's bytes, or its path, and raises.
 
         Raises DecoderCrashed when the process died of it, or took longer than it may; ConfigError when no process
-        can be started.
+        can be started. What may be the fault of others that took memory or time is tried twice.
         """
+        status, opened = self._tried(source, reduced_to)
+        if status in _MAYBE_INNOCENT:
+            status, opened = self._tried(source, reduced_to)
+        if opened is None:
+            raise DecoderCrashed(f"the decoder {_end_of(status, self._seconds)}")
+        return opened
+
+    def _tried(self, source: bytes | Path, reduced_to: int | None) -> tuple[int, Opened | None]:
+        """The picture, or None and the status with which the process ended."""
         connection = self._connection or self._start()
         question = {"path": None if isinstance(source, bytes) else os.fspath(source), "reduced_to": reduced_to}
         try:
@@ -61,9 +73,9 @@ class DecodingProcess:
             if isinstance(source, bytes):
                 connection.send_bytes(source)
             answer = json.loads(connection.recv_bytes())
-            return _opened(answer, connection)
-        except (EOFError, OSError) as error:
-            raise DecoderCrashed(f"the decoder {_end_of(self._end(), self._seconds)}") from error
+            return 0, _opened(answer, connection)
+        except (EOFError, OSError):
+            return self._end(), None
 
     def close(self) -> None:
         """End the process."""
@@ -164,7 +176,7 @@ def _end_of(status: int, seconds: int) -> str:
 def _environment() -> dict[str, str]:
     """This process's, with the place where it found the package first, and one thread for what computes."""
     home = os.fspath(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), home)))
+    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 

@@ -93,12 +93,13 @@ def index_source(
             run = _Run(library, row, scan, options, run_id, lease, on_progress)
             state = run.execute()
             _mark_finished(library, run_id, state, None)
-            if run.changed:
-                _keep_snapshot(library, row)
-            report = run.report(run_id, state, _since(started))
     except BaseException as error:
         _mark_finished(library, run_id, _state_after(error), _words(error))
         raise
+    # Neither the lease nor the run's end waits for it: it may train for minutes, and fail or be interrupted.
+    if run.changed:
+        _keep_snapshot(library, row)
+    report = run.report(run_id, state, _since(started))
     if not report.cancelled:
         library.keep_text_runtime(row.model_name)
     return report
@@ -119,8 +120,9 @@ def _taken_back(library: Library, collection: CollectionRow, is_new: bool) -> It
 def _keep_snapshot(library: Library, collection: CollectionRow) -> None:
     try:
         library.keep_snapshot(collection)
-    except ClipSearchError as error:  # everything is committed, and an index comes back from rows
-        log.warning("the index of %s could not be brought up to date: %s", collection.name, error)
+    except Exception as error:  # everything is committed, and an index comes back from rows
+        known = isinstance(error, ClipSearchError)
+        log.warning("the index of %s could not be brought up to date: %s", collection.name, error, exc_info=not known)
 
 
 def queue_run(library: Library, collection: CollectionRow, source: Path) -> int:

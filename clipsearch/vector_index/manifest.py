@@ -23,11 +23,15 @@ class NotBelieved(Exception):
     """A snapshot that must not be used; the message says why. Never leaves this room."""
 
 
+class Outdated(NotBelieved):
+    """A whole snapshot of an older release, which wrote another format."""
+
+
 @dataclass(frozen=True)
 class Stand:
     """What a snapshot holds: which collection under which model, and the revision it stands at.
 
-    ``collection`` and ``model`` identify them (an id, a fingerprint); ``revision`` ≥ 0 is the collection's
+    ``collection`` and ``model`` identify them (an id, a name); ``revision`` ≥ 0 is the collection's
     counter and ``token`` the random lower-case hex string that the database gave to that revision. Whether
     the database still knows this pair is for the reader to ask: one restored from a backup does not.
     """
@@ -72,26 +76,30 @@ def file_name(stand: Stand, nonce: str) -> str:
 
 def to_bytes(manifest: Manifest) -> bytes:
     """The one way to write ``manifest``, with a checksum: a flipped digit in a revision is seen."""
-    body = asdict(manifest)
-    return _canonical({**body, "check": hashlib.sha256(_canonical(body)).hexdigest()})
+    return _sealed(asdict(manifest))
 
 
 def from_bytes(raw: bytes) -> Manifest:
     """The manifest written as ``raw``. Raises NotBelieved if a single byte is not as `to_bytes` writes it."""
     try:
         values = json.loads(raw)
-        stand = Stand(**values.pop("stand"))
         del values["check"]
-        measured = values.pop("trial")
-        trial = None if measured is None else Trial(**measured)
-        manifest = Manifest(stand=stand, trial=trial, **values)
-        written = to_bytes(manifest)
+        whole = _sealed(values) == raw
+        format_ = values["format"]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise NotBelieved("the manifest is damaged") from error
-    if written != raw:
+    if not whole:
         raise NotBelieved("the manifest is damaged")
-    if type(manifest.format) is not int or manifest.format != FORMAT:
-        raise NotBelieved(f"the format is {manifest.format}, not {FORMAT}")
+    # Before the entries are looked at: another format has others.
+    if type(format_) is not int or format_ != FORMAT:
+        older = type(format_) is int and 0 < format_ < FORMAT
+        raise (Outdated if older else NotBelieved)(f"the format is {format_}, not {FORMAT}")
+    try:
+        stand = Stand(**values.pop("stand"))
+        measured = values.pop("trial")
+        manifest = Manifest(stand=stand, trial=None if measured is None else Trial(**measured), **values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise NotBelieved("the manifest holds entries that no snapshot has") from error
     _check(manifest)
     return manifest
 
@@ -125,6 +133,10 @@ def _possible(trial: Trial) -> bool:
         and type(trial.text_source) is str
         and type(trial.floor) is float
     )
+
+
+def _sealed(body: dict[str, Any]) -> bytes:
+    return _canonical({**body, "check": hashlib.sha256(_canonical(body)).hexdigest()})
 
 
 def _canonical(values: dict[str, Any]) -> bytes:

@@ -24,7 +24,7 @@ import numpy as np
 from clipsearch.errors import StorageFull
 from clipsearch.vector_index import manifest as manifests
 from clipsearch.vector_index import verified
-from clipsearch.vector_index.manifest import Manifest, NotBelieved, Stand
+from clipsearch.vector_index.manifest import Manifest, NotBelieved, Outdated, Stand
 from clipsearch.vector_index.protocol import VectorIndex
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def load_snapshot(folder: Path, *, collection: str, model: str, dimension: int) 
                     raise NotBelieved("its file is missing") from None
                 found = newer
                 _compare(found, collection, model, dimension)
+    except Outdated as reason:
+        log.info("snapshot of collection %s in %s is of an older release: %s", collection, folder, reason)
     except NotBelieved as reason:
         log.warning("snapshot of collection %s in %s not used: %s", collection, folder, reason)
     except OSError as error:

@@ -73,8 +73,9 @@ def _against(report: Report, sides: dict[str, Side], runtime: str) -> None:
         report.add(f"{ours.name}: {part} apart", values, "images/s")
     shares = [run.rate / run.told["bound"]["bound"] for run in ours.runs]
     report.add(f"{ours.name} / bound", shares, goal=">= 0.93")
-    steady = [steady_rate(run.told["batches"]) / run.told["bound"]["bound"] for run in ours.runs]
-    report.add(f"{ours.name}, first batch to last but two / bound", steady)
+    if all(len(run.told["batches"]) >= 5 for run in ours.runs):
+        steady = [steady_rate(run.told["batches"]) / run.told["bound"]["bound"] for run in ours.runs]
+        report.add(f"{ours.name}, first batch to last but two / bound", steady)
     goals = {"torch": (3.5, 1.5), "openvino": (4.0, 1.8), "openvino int8": (5.5, 2.3)}[runtime]
     rival = {"clip-retrieval": goals[0], "transformers float32": None, "transformers bfloat16": None}
     for name, goal in rival.items():
@@ -107,7 +108,9 @@ def _own_run(
             "folder": str(folder), "data_dir": data_dir, "model": checkpoints.model_name(checkpoint),
             "bound": architecture == SIZE_224, "settings": {"device": "cpu", "dtype": dtype},
         }  # fmt: skip
-        return index_run(sys.executable, "clipsearch", asked, env={"CLIPSEARCH_RUNTIME": runtime})
+        # The text runtime is exported once for a model, after the images: no part of what is compared.
+        env = {"CLIPSEARCH_RUNTIME": runtime, "CLIPSEARCH_LIGHT_TEXT": "false"}
+        return index_run(sys.executable, "clipsearch", asked, env=env)
 
 
 def _int8_sides(work: Path, folder: Path) -> list[Side]:

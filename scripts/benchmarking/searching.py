@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarking import libraries
 from benchmarking.figures import Report, percentile, seconds_of
 from benchmarking.neighbours import Exam, exact, examined, one_thread, recall
+from benchmarking.runners.stopwatch import peak_mb
 from benchmarking.vectors import geometry, make_space
 from clipsearch.database.filtering import filtered_ids
 from clipsearch.library import Library
@@ -222,6 +223,4 @@ def growth(report: Report, work: Path, *, vectors: int, queries: int) -> None:
 
 
 def _peak_gb() -> float:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return peak_mb() * 1024 / 1e6

@@ -137,6 +137,23 @@ def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("bad_decoders")
+def test_a_decoder_that_was_slow_once_is_given_a_second_try(tmp_path: Path) -> None:
+    process = DecodingProcess(seconds=1)
+    slow = draw_bad(tmp_path / "a.jpg", f"hang at first {tmp_path / 'tried'}")
+    assert process.open_picture(slow).picture.size == (24, 20)
+    assert (tmp_path / "tried").exists()
+    process.close()
+
+
+@pytest.mark.usefixtures("bad_decoders")
+def test_a_file_whose_decoder_is_killed_each_time_is_refused(tmp_path: Path) -> None:
+    process = DecodingProcess()
+    with pytest.raises(DecoderCrashed, match="memory runs out"):
+        process.open_picture(draw_bad(tmp_path / "a.jpg", "killed"))
+    process.close()
+
+
+@pytest.mark.usefixtures("bad_decoders")
 def test_a_decoder_that_takes_all_memory_is_refused_it(tmp_path: Path) -> None:
     process = DecodingProcess()
     with pytest.raises(UnreadableImage, match="not enough memory"):
