@@ -196,7 +196,8 @@ def _calibration_in(notes: Mapping[str, Any]) -> Calibration | None:
 def _quantised(kept: KeptModel, pixels: Sequence[NDArray[np.float32]], target: Path) -> None:
     with _quiet():
         quantiser = nncf()
-        quantiser.set_log_level(logging.ERROR)
+        # Not its own way, which sets the level of every handler of the process.
+        logging.getLogger("nncf").setLevel(logging.ERROR)
         network = core().read_model(kept.folder / PICTURES)
         attends = any(node.get_type_name() in _ATTENTION for node in network.get_ops())
         try:

@@ -14,6 +14,7 @@ from clipsearch.vector_index import sizes
 from clipsearch.vector_index.cells import Cells
 from clipsearch.vector_index.rows import Found, StoredRows, best_first, selector
 
+_MORE_PROBES = 8
 _BLOCK = 16_384
 _FEW = 1_000
 _SPARSEST = 4
@@ -159,12 +160,20 @@ class Segment:
         probes = trial.probes
         if share < 1:
             probes = sizes.probes_under_filter(share, probes, trial.filtered_probes, self.cells.cell_count)
-        candidates = self.cells.candidates(queries, self.cells.width(k), chosen, probes)
-        found, scores = best_first(candidates, self.rows.scores(queries, candidates), k)
-        short = candidates[:, -1] < 0  # the probed cells held too few allowed rows to speak for the others
-        if short.any():
-            found[short], scores[short] = self.rows.best(queries[short], k, allowed, chosen)
-        return found, scores
+        positions = np.full((len(queries), k), -1, dtype=np.int64)
+        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        pending = np.arange(len(queries))
+        while pending.size and probes < self.cells.cell_count:
+            candidates = self.cells.candidates(queries[pending], self.cells.width(k), chosen, probes)
+            found = best_first(candidates, self.rows.scores(queries[pending], candidates), k)
+            positions[pending], scores[pending] = found
+            # The probed cells held too few allowed rows to speak for the others. Where all rows are allowed, that is
+            # a query far from everything: more cells before all rows. A filter's few rows are scanned at once.
+            pending = pending[candidates[:, -1] < 0]
+            probes = probes * _MORE_PROBES if allowed is None else self.cells.cell_count
+        if pending.size:
+            positions[pending], scores[pending] = self.rows.best(queries[pending], k, allowed, chosen)
+        return positions, scores
 
 
 def merged(segments: Sequence[Segment]) -> Segment:
