@@ -49,7 +49,7 @@ class Scale:
     """How much of everything; the defaults fill 50 seconds of two cores."""
 
     most_images: int = 256
-    index_seconds: float = 3.0  # how long one indexing may take; a slow machine gets fewer images
+    index_seconds: float = 2.0  # how long one indexing may take; a slow machine gets fewer images
     picture_size: tuple[int, int] = pictures.SMALL
     camera_images: int = 24
     camera_originals: int = 3
@@ -61,7 +61,7 @@ class Scale:
     cold_vectors: int = 25_000
     cold_runs: int = 2
     search_vectors: int = 200_000
-    queries: int = 150
+    queries: int = 120
 
 
 Figures = dict[str, dict[str, float]]
