@@ -51,15 +51,15 @@ class Scale:
     most_images: int = 256
     index_seconds: float = 2.0  # how long one indexing may take; a slow machine gets fewer images
     picture_size: tuple[int, int] = pictures.SMALL
-    camera_images: int = 24
-    camera_originals: int = 3
+    camera_images: int = 16
+    camera_originals: int = 2
     camera_size: tuple[int, int] = pictures.CAMERA
     runs: int = 1
     text_runs: int = 15
     labels: int = 1_000
     requests: int = 12
     cold_vectors: int = 25_000
-    cold_runs: int = 2
+    cold_runs: int = 1
     search_vectors: int = 200_000
     queries: int = 120
 
@@ -113,7 +113,9 @@ class _Bench:
         self._scale, self._folder = scale, folder
         self._model, self._eager, self._tokenizer = candidate.name, candidate.network, candidate.tokenizer
         # Torch: another runtime would first convert the model, for a third of the time that there is.
-        settings = read_settings(data_dir=folder / "library", model=self._model, device="cpu", runtime="torch")
+        settings = read_settings(
+            data_dir=folder / "library", model=self._model, device="cpu", runtime="torch", batch_size=16
+        )
         self._library = Library.open(settings)
         self._encoder: Any = self._library.encoder(self._model)
 
@@ -145,7 +147,7 @@ class _Bench:
         paths = pictures.write_jpegs(self._folder / "pictures", batch, scale.picture_size)
         bounds = [self._bound(paths)]
         # Whole batches: the first and the last two do not count. A slow machine gets fewer, and one run.
-        batches = max(5, min(scale.most_images, int(bounds[0] * scale.index_seconds)) // batch)
+        batches = max(6, min(scale.most_images, int(bounds[0] * scale.index_seconds)) // batch)
         slow = batches * batch > 2 * bounds[0] * scale.index_seconds
         paths = pictures.write_jpegs(self._folder / "pictures", batches * batch, scale.picture_size)
         for number in range(1 if slow else scale.runs):
