@@ -12,11 +12,10 @@ from clipsearch.encoder.batching import Batches, Turns
 from clipsearch.encoder.loading import LoadedModel
 from clipsearch.encoder.precision import DType, torch_dtype
 from clipsearch.encoder.protocol import Encoded
+from clipsearch.encoder.runtime_encoder import RuntimeEncoder
 from clipsearch.encoder.text_batcher import TextBatcher
 from clipsearch.encoder.texts import TextReader
-from clipsearch.encoder.unit_rows import unit_rows
-from clipsearch.errors import InvalidVector, ModelUnavailable
-from clipsearch.model import Model
+from clipsearch.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _CPU_TOKENS = 512  # enough to keep a CPU busy, few enough that a query behind them waits for some 0.1 s
 
 
-class OpenClipEncoder:
+class OpenClipEncoder(RuntimeEncoder):
     """An Encoder (see protocol.py) over one loaded model on one device."""
 
     def __init__(self, loaded: LoadedModel, device: str, dtype: DType, batch_size: int | None = None) -> None:
@@ -39,7 +38,7 @@ class OpenClipEncoder:
         self._pictures = loaded.pictures
         self._reader = TextReader(loaded.tokenizer, loaded.vocabulary)
         self._device = device
-        self._dtype: DType = dtype
+        self._dtype = dtype
         # The weights themselves are cast, once: autocast would cast them again at every call.
         layout = torch.contiguous_format if device == "cpu" else torch.channels_last
         self._network: Any = _place(loaded.network, device, dtype, layout)
@@ -62,11 +61,6 @@ class OpenClipEncoder:
         )
 
     @property
-    def model(self) -> Model:
-        """The facts of the model that are kept with its embeddings."""
-        return self._model
-
-    @property
     def device(self) -> str:
         """Where it computes: "cpu", "cuda:0"."""
         return self._device
@@ -77,55 +71,23 @@ class OpenClipEncoder:
         return "torch"
 
     @property
-    def dtype(self) -> str:
-        """What it computes in: "float32", "bfloat16", "float16"."""
-        return self._dtype
-
-    @property
     def batch_size(self) -> int:
         """How many pictures to hand over at a time; falls when the GPU's memory proved too small."""
         return self._image_batches.size
-
-    @property
-    def vocabulary(self) -> frozenset[str] | None:
-        """The words that a small model was taught, or None for a model that knows language at large."""
-        return self._vocabulary
-
-    def prepare(self, picture: PIL.Image.Image) -> NDArray[np.float32]:
-        """The model's own preprocessing of one upright picture: float32 [3, height, width]."""
-        return self._pictures.prepare(picture)
 
     def encode_prepared(self, pixels: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> Encoded:
         """Embed what ``prepare`` made: n arrays of float32 [3, height, width], or one [n, 3, h, w].
 
         Raises InvalidVector, with ``positions``, for inputs whose row is zero or not finite.
         """
-        return self._encode("image", len(pixels), self._image_batches, lambda a, b: self._see(pixels[a:b]))
+        return self._encode(len(pixels), lambda a, b: self._see(pixels[a:b]))
 
     def encode_images(self, pictures: Sequence[PIL.Image.Image]) -> Encoded:
         """Prepare and embed upright pictures; raises as ``encode_prepared``."""
         return self._encode(
-            "image",
             len(pictures),
-            self._image_batches,
             lambda start, stop: self._see([self.prepare(picture) for picture in pictures[start:stop]]),
         )
-
-    def encode_texts(self, texts: Sequence[str]) -> Encoded:
-        """Embed texts as they stand, cut at the model's context, together with those of other threads.
-
-        Raises InvalidVector as ``encode_prepared``, and Busy when too many texts of others wait.
-        """
-        rows = self._texts.rows(self._reader.tokens(texts))
-        return unit_rows(rows, f"texts by {self._model.name} in {self._dtype}")
-
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        """For each text, whether it is longer than the model's context and would lose its end."""
-        return self._reader.truncated(texts)
-
-    def unknown_words(self, text: str) -> list[str]:
-        """The words of ``text`` outside the vocabulary, lower-cased, each once; [] without a vocabulary."""
-        return self._reader.unknown_words(text)
 
     def _see(self, pixels: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> torch.Tensor:
         import torch
@@ -149,14 +111,8 @@ class OpenClipEncoder:
         with torch.inference_mode(), self._text_turns.taken():
             return _float32_on_cpu(self._text_tower(torch.from_numpy(tokens).to(self._device)))
 
-    def _encode(self, kind: str, count: int, batches: Batches, compute: Callable[[int, int], torch.Tensor]) -> Encoded:
-        parts = [part.cpu().numpy() for part in batches.run(count, compute)]
-        rows = np.concatenate(parts) if parts else np.zeros((0, self._model.dimension), dtype=np.float32)
-        if rows.shape != (count, self._model.dimension):
-            raise InvalidVector(
-                f"{self._model.name} gave {rows.shape} for {count} {kind}s, not {self._model.dimension} wide."
-            )
-        return unit_rows(rows, f"{kind}s by {self._model.name} in {self._dtype}")
+    def _encode(self, count: int, compute: Callable[[int, int], torch.Tensor]) -> Encoded:
+        return self._embeddings(count, [part.cpu().numpy() for part in self._image_batches.run(count, compute)])
 
 
 def _place(network: Any, device: str, dtype: DType, layout: torch.memory_format) -> Any:

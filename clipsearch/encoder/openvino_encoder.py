@@ -38,11 +38,9 @@ from clipsearch.encoder.openvino_models import (
 from clipsearch.encoder.pictures import PictureReader
 from clipsearch.encoder.precision import DType
 from clipsearch.encoder.protocol import Encoded
+from clipsearch.encoder.runtime_encoder import RuntimeEncoder
 from clipsearch.encoder.text_batcher import TextBatcher
 from clipsearch.encoder.texts import TextReader
-from clipsearch.encoder.unit_rows import unit_rows
-from clipsearch.errors import InvalidVector
-from clipsearch.model import Model
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -57,7 +55,7 @@ _TEXT_REQUESTS = 2
 _log = logging.getLogger(__name__)
 
 
-class OpenVinoEncoder:
+class OpenVinoEncoder(RuntimeEncoder):
     """An Encoder (see protocol.py) over a converted model on this machine's processor."""
 
     def __init__(
@@ -86,11 +84,6 @@ class OpenVinoEncoder:
         )
 
     @property
-    def model(self) -> Model:
-        """The facts of the model that are kept with its embeddings."""
-        return self._model
-
-    @property
     def device(self) -> str:
         """Where it computes: "cpu"."""
         return "cpu"
@@ -101,23 +94,9 @@ class OpenVinoEncoder:
         return "openvino"
 
     @property
-    def dtype(self) -> str:
-        """What it computes in: "float32", "bfloat16", "int8"."""
-        return self._dtype
-
-    @property
     def batch_size(self) -> int:
         """How many pictures to hand over at a time."""
         return self._batch_size
-
-    @property
-    def vocabulary(self) -> frozenset[str] | None:
-        """The words that a small model was taught, or None for a model that knows language at large."""
-        return self._vocabulary
-
-    def prepare(self, picture: PIL.Image.Image) -> NDArray[np.float32]:
-        """The model's own preprocessing of one upright picture: float32 [3, height, width]."""
-        return self._pictures.prepare(picture)
 
     def encode_prepared(self, pixels: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> Encoded:
         """Embed what ``prepare`` made: n arrays of float32 [3, height, width], or one [n, 3, h, w].
@@ -133,22 +112,6 @@ class OpenVinoEncoder:
             lambda start, stop: self._see([self.prepare(picture) for picture in pictures[start:stop]]),
         )
 
-    def encode_texts(self, texts: Sequence[str]) -> Encoded:
-        """Embed texts as they stand, cut at the model's context, together with those of other threads.
-
-        Raises InvalidVector as ``encode_prepared``, and Busy when too many texts of others wait.
-        """
-        rows = self._texts.rows(self._reader.tokens(texts))
-        return unit_rows(rows, f"texts by {self._model.name} in {self._dtype}")
-
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        """For each text, whether it is longer than the model's context and would lose its end."""
-        return self._reader.truncated(texts)
-
-    def unknown_words(self, text: str) -> list[str]:
-        """The words of ``text`` outside the vocabulary, lower-cased, each once; [] without a vocabulary."""
-        return self._reader.unknown_words(text)
-
     def cosines(self, check: Check) -> tuple[float, float]:
         """The lowest cosine between its rows and those of the check, for pictures and for texts."""
         texts = self._texts.rows(check.tokens)
@@ -162,12 +125,7 @@ class OpenVinoEncoder:
     def _encode(self, count: int, see: Callable[[int, int], NDArray[np.float32]]) -> Encoded:
         size = self._batch_size
         parts = [see(start, min(start + size, count)) for start in range(0, count, size)]
-        rows = np.concatenate(parts) if parts else np.zeros((0, self._model.dimension), dtype=np.float32)
-        if rows.shape != (count, self._model.dimension):
-            raise InvalidVector(
-                f"{self._model.name} gave {rows.shape} for {count} images, not {self._model.dimension} wide."
-            )
-        return unit_rows(rows, f"images by {self._model.name} in {self._dtype}")
+        return self._embeddings(count, parts)
 
 
 class _Half:
