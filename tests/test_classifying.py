@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from clipsearch import browsing
 from clipsearch.classifying import PictureSource, classify_all, classify_pictures, classify_stored
-from clipsearch.classifying.scoring import predict, rank, softmax
+from clipsearch.classifying.scoring import _products, predict, rank, softmax
 from clipsearch.database import collections as collection_rows
 from clipsearch.database.schema import prompt_embedding
 from clipsearch.errors import (
@@ -406,3 +406,10 @@ def test_labels_that_the_model_cuts_are_named(filled: Library, photos: Path) -> 
     assert classify_stored(filled, labels).warnings == [warning]
     assert classify_pictures(filled, sources([photos / "0000.png"]), labels).warnings == [warning]
     assert classify_stored(filled, PETS).warnings == []
+
+
+@pytest.mark.parametrize("images", [1, 40])
+def test_few_products_without_blas_and_many_with_it_are_the_same(images: int) -> None:
+    chance = np.random.default_rng(5)
+    rows, labels = chance.standard_normal((images, 64)), chance.standard_normal((4_000, 64))
+    np.testing.assert_allclose(_products(rows, labels), np.dot(rows, labels.T), rtol=0, atol=1e-12)

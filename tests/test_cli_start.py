@@ -163,3 +163,16 @@ def test_after_its_answer_a_search_sees_to_it_that_the_next_one_needs_no_torch(
     assert not imported(second) & {"torch", "open_clip", "flask", "rich", "alembic"}
     scores = [[hit["score"] for hit in done.answer["hits"]] for done in (first, second)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "7"}, "7")])
+def test_a_command_keeps_numpys_products_to_one_thread_unless_told_otherwise(
+    given: dict[str, str], expected: str
+) -> None:
+    own = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"} | given
+    program = (
+        "import atexit, os, sys; from clipsearch.cli import main; sys.argv = ['clipsearch', '--version']\n"
+        "atexit.register(lambda: print(os.environ['OPENBLAS_NUM_THREADS'])); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=own, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == expected

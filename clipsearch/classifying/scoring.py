@@ -17,6 +17,7 @@ from clipsearch.model import Model
 
 # From so many products on, float32 and two cores save more time than it takes to load torch.
 MANY_SCORES = 50_000_000
+FEW_SCORES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +54,20 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def rank(images: NDArray[np.float32], labels: NDArray[np.float32], model: Model, top: int | None) -> Ranked:
     """For each unit row [n, d] of ``images`` its ``top`` labels, or all; equal ones keep their order in the set."""
-    scores = images.astype(np.float64) @ labels.astype(np.float64).T
+    scores = _products(images.astype(np.float64), labels.astype(np.float64))
     probabilities = softmax(model.logit_scale * scores + model.logit_bias)
     order = np.argsort(-scores, axis=1, kind="stable")[:, : top or len(labels)]
     return Ranked(order, np.take_along_axis(scores, order, axis=1), np.take_along_axis(probabilities, order, axis=1))
+
+
+def _products(images: NDArray[np.float64], labels: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Without BLAS where little is multiplied: its threads would go on turning for a while, and take a core from the
+    # model that embeds the next picture.
+    if len(images) * len(labels) <= FEW_SCORES:
+        few: NDArray[np.float64] = np.einsum("nd,ld->nl", images, labels)
+        return few
+    products: NDArray[np.float64] = images @ labels.T
+    return products
 
 
 def ranker(
