@@ -20,6 +20,7 @@ from clipsearch.database.leases import renew_lease
 from clipsearch.database.models import ModelRow
 from clipsearch.errors import InvalidInput, InvalidLabelSet, InvalidVector, ModelMismatch, NotFound
 from clipsearch.label_files import MAX_STORED_LABELS
+from clipsearch.label_set import LabelSet
 from clipsearch.library import Library
 from clipsearch.model import Model
 from clipsearch.prompts import (
@@ -118,7 +119,7 @@ def import_label_set(
     with library.database.write() as connection:
         kept = model_rows.keep_model(connection, described)
         label_set = label_rows.save_label_set(
-            connection, name, [(label, [label]) for label in labels], templates, replace=replace
+            connection, name, LabelSet.of(((label, [label]) for label in labels), templates), replace=replace
         )
         label_rows.save_label_embeddings(connection, label_set, kept.id, vectors)
     return ImportReport(

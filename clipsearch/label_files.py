@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as brief
 from typing import Any
@@ -14,21 +13,14 @@ from typing import Any
 import yaml
 
 from clipsearch.errors import InvalidLabelSet
+from clipsearch.label_set import LabelSet
 from clipsearch.prompts import MAX_LABEL, check_template, clean_text
 
 MAX_STORED_LABELS = 200_000
 MAX_PROMPTS = 200
 
 
-@dataclass(frozen=True)
-class LabelSetDraft:
-    """Labels as (name, prompts), and templates; without templates the default one is meant."""
-
-    labels: tuple[tuple[str, tuple[str, ...]], ...]
-    templates: tuple[str, ...] = ()
-
-
-def read_label_file(path: Path) -> LabelSetDraft:
+def read_label_file(path: Path) -> LabelSet:
     """The draft in a file, by its suffix: .yaml .yml .json .csv, else one label a line.
 
     Raises InvalidLabelSet, which names the place.
@@ -41,7 +33,7 @@ def read_label_file(path: Path) -> LabelSetDraft:
     return parse_labels(text, path.suffix.lower().lstrip("."), str(path))
 
 
-def parse_labels(text: str, form: str, name: str = "the label set") -> LabelSetDraft:
+def parse_labels(text: str, form: str, name: str = "the label set") -> LabelSet:
     """The draft that a text holds; ``form`` is yaml, yml, json, csv, or anything else for one label a line."""
     if form in {"yaml", "yml", "json"}:
         return _from_tree(_load(text, form, name), name)
@@ -53,7 +45,7 @@ def parse_labels(text: str, form: str, name: str = "the label set") -> LabelSetD
 
 def draft_of(
     labels: Iterable[tuple[str, Iterable[str]]], templates: Iterable[str] = (), *, name: str = "the label set"
-) -> LabelSetDraft:
+) -> LabelSet:
     """A checked draft. A label without prompts is its own prompt. Raises InvalidLabelSet, InvalidTemplate."""
     drafted: dict[str, tuple[str, ...]] = {}
     for label, prompts in labels:
@@ -70,7 +62,7 @@ def draft_of(
         raise InvalidLabelSet(f"{name} needs at least two labels: a single one would always get the probability 1")
     if len(drafted) > MAX_STORED_LABELS:
         raise InvalidLabelSet(f"{name} has {len(drafted)} labels; the limit is {MAX_STORED_LABELS}")
-    return LabelSetDraft(tuple(drafted.items()), tuple(check_template(one) for one in templates))
+    return LabelSet.of(drafted.items(), (check_template(one) for one in templates))
 
 
 def _load(text: str, form: str, name: str) -> Any:
@@ -83,7 +75,7 @@ def _load(text: str, form: str, name: str) -> Any:
         raise InvalidLabelSet(f"{name} is not {form.upper()} that a label set can be made of: {error}") from error
 
 
-def _from_tree(tree: Any, name: str) -> LabelSetDraft:
+def _from_tree(tree: Any, name: str) -> LabelSet:
     templates: Any = ()
     if isinstance(tree, Mapping) and "labels" in tree:
         unknown = set(tree) - {"labels", "templates", "template"}

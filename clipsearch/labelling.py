@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from clipsearch.answers import LabelInfo, LabelSetInfo
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database.label_sets import LabelSetRow
-from clipsearch.label_files import LabelSetDraft
+from clipsearch.label_set import LabelSet
 from clipsearch.library import Library
 from clipsearch.prompts import DEFAULT_TEMPLATES, PLAIN_TEMPLATE, check_set_name, repeated_labels
 
 _ARTICLES = frozenset("a an the this that some one two three no".split())
 
 
-def save_label_set(library: Library, name: str, draft: LabelSetDraft, *, replace: bool = False) -> LabelSetInfo:
+def save_label_set(library: Library, name: str, draft: LabelSet, *, replace: bool = False) -> LabelSetInfo:
     """Store a set under ``name``; an old one of that name is replaced on request and counts up its version.
 
     Raises AlreadyExists, InvalidLabelSet.
@@ -20,7 +22,7 @@ def save_label_set(library: Library, name: str, draft: LabelSetDraft, *, replace
     name = check_set_name(name)
     with library.database.write() as connection:
         row = label_rows.save_label_set(
-            connection, name, draft.labels, draft.templates or _usual_templates(draft), replace=replace
+            connection, name, dataclasses.replace(draft, templates=_templates_of(draft)), replace=replace
         )
     return describe(row)
 
@@ -58,7 +60,9 @@ def describe(row: LabelSetRow) -> LabelSetInfo:
     )
 
 
-def _usual_templates(draft: LabelSetDraft) -> tuple[str, ...]:
+def _templates_of(draft: LabelSet) -> tuple[str, ...]:
+    if draft.templates:
+        return draft.templates
     # Whoever writes "a dog" has written a phrase, which must not become "a photo of a a dog."
-    phrases = any(prompt.split()[0].lower() in _ARTICLES for _, prompts in draft.labels for prompt in prompts)
+    phrases = any(prompt.split()[0].lower() in _ARTICLES for label in draft.labels for prompt in label.prompts)
     return (PLAIN_TEMPLATE,) if phrases else DEFAULT_TEMPLATES

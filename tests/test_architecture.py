@@ -23,6 +23,7 @@ ROOMS = {
     "config": "ground",
     "environment": "ground",
     "errors": "ground",
+    "label_set": "ground",
     "matrices": "ground",
     "model": "ground",
     "prompts": "ground",

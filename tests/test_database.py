@@ -50,6 +50,7 @@ from clipsearch.errors import (
     RunNotFound,
     StorageFull,
 )
+from clipsearch.label_set import LabelSet
 from clipsearch.model import Model
 
 WRITES = 1_000 if os.environ.get("CLIPSEARCH_DEEP_TESTS") == "1" else 30  # of each of eight processes
@@ -317,7 +318,7 @@ def test_of_two_that_bring_the_same_thing_at_once_one_is_told_to_try_again_and_n
         try:
             with database.write() as connection:
                 model_rows.keep_model(connection, MODEL)
-                label_rows.save_label_set(connection, "pets", [("cat", ["cat"]), ("dog", ["dog"])], ["{}"])
+                label_rows.save_label_set(connection, "pets", LabelSet.of([("cat", ["cat"]), ("dog", ["dog"])], ["{}"]))
             outcomes.append("made")
         except (AlreadyExists, Busy):
             outcomes.append("told")
@@ -640,11 +641,13 @@ def test_imported_embeddings_take_on_the_first_weights_of_their_name_and_keep_th
 
 def test_a_label_set_counts_its_versions_and_keeps_its_order(database: Database) -> None:
     with database.write() as connection:
-        first = label_rows.save_label_set(connection, "pets", [("dog", ["dog"]), ("cat", ["cat", "kitten"])], ["{}"])
+        first = label_rows.save_label_set(
+            connection, "pets", LabelSet.of([("dog", ["dog"]), ("cat", ["cat", "kitten"])], ["{}"])
+        )
         with pytest.raises(AlreadyExists):
-            label_rows.save_label_set(connection, "pets", [("cow", ["cow"])], ["{}"])
+            label_rows.save_label_set(connection, "pets", LabelSet.of([("cow", ["cow"])], ["{}"]))
         second = label_rows.save_label_set(
-            connection, "pets", [("cow", ["cow"]), ("dog", ["dog"])], ["a {}"], replace=True
+            connection, "pets", LabelSet.of([("cow", ["cow"]), ("dog", ["dog"])], ["a {}"]), replace=True
         )
     assert (first.version, second.version, first.id) == (1, 2, second.id)
     assert [label.name for label in first.labels] == ["dog", "cat"]
@@ -662,11 +665,13 @@ def test_label_embeddings_that_came_with_a_set_leave_with_it(database: Database)
     vectors = unit_rows(2, DIMENSION)
     with database.write() as connection:
         model = model_rows.keep_model(connection, MODEL)
-        saved = label_rows.save_label_set(connection, "pets", [("dog", ["dog"]), ("cat", ["cat"])], ["{}"])
+        saved = label_rows.save_label_set(connection, "pets", LabelSet.of([("dog", ["dog"]), ("cat", ["cat"])], ["{}"]))
         label_rows.save_label_embeddings(connection, saved, model.id, vectors)
         found = label_rows.label_embeddings(connection, saved, model.id, DIMENSION)
         assert np.abs(found[saved.labels[1].id] - vectors[1]).max() < 1e-3
-        replaced = label_rows.save_label_set(connection, "pets", [("a", ["a"]), ("b", ["b"])], ["{}"], replace=True)
+        replaced = label_rows.save_label_set(
+            connection, "pets", LabelSet.of([("a", ["a"]), ("b", ["b"])], ["{}"]), replace=True
+        )
         assert label_rows.label_embeddings(connection, replaced, model.id, DIMENSION) == {}
 
 
@@ -692,14 +697,14 @@ def test_two_who_replace_a_label_set_at_once_each_make_a_version(
 ) -> None:
     labels = [("cat", ["cat"]), ("dog", ["dog"])]
     with database.write() as connection:
-        early = label_rows.save_label_set(connection, "pets", labels, ["{}"])
+        early = label_rows.save_label_set(connection, "pets", LabelSet.of(labels, ["{}"]))
     with database.write() as connection:
-        label_rows.save_label_set(connection, "pets", labels, ["{}"], replace=True)
+        label_rows.save_label_set(connection, "pets", LabelSet.of(labels, ["{}"]), replace=True)
     found = label_rows.find_label_set
     answers = iter([early])  # what the other one read before the first one was done
     monkeypatch.setattr(label_rows, "find_label_set", lambda *asked: next(answers, None) or found(*asked))
     with database.write() as connection:
-        assert label_rows.save_label_set(connection, "pets", labels, ["{}"], replace=True).version == 3
+        assert label_rows.save_label_set(connection, "pets", LabelSet.of(labels, ["{}"]), replace=True).version == 3
 
 
 def test_a_damaged_prompt_embedding_is_made_again_and_one_that_was_imported_is_said(database: Database) -> None:
@@ -708,7 +713,9 @@ def test_a_damaged_prompt_embedding_is_made_again_and_one_that_was_imported_is_s
     with database.write() as connection:
         model = model_rows.keep_model(connection, MODEL)
         label_rows.save_prompt_embeddings(connection, model.id, prompts, rows)
-        label_set = label_rows.save_label_set(connection, "pets", [("cat", ["cat"]), ("dog", ["dog"])], ["{}"])
+        label_set = label_rows.save_label_set(
+            connection, "pets", LabelSet.of([("cat", ["cat"]), ("dog", ["dog"])], ["{}"])
+        )
         label_rows.save_label_embeddings(connection, label_set, model.id, rows)
         broken = b"\0" * 2 * DIMENSION
         connection.execute(update(prompt_table).where(prompt_table.c.text == "dog").values(vector=broken))

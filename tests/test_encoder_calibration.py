@@ -26,6 +26,7 @@ from clipsearch.encoder.names import parse_model_name
 from clipsearch.encoder.openvino_encoder import LEAST_COSINE, OpenVinoEncoder
 from clipsearch.encoder.openvino_models import KeptModel, find_kept, folder_for, weight_states
 from clipsearch.errors import ConfigError, InvalidInput, ModelUnavailable
+from clipsearch.label_set import LabelSet
 from clipsearch.library import Library
 
 IMAGES = 66
@@ -225,8 +226,12 @@ def test_stored_label_sets_are_what_labels_are_compared_on(library: Library) -> 
     assert ["a photo of a boat."] in ours
     assert ["a photo of a face."] not in ours  # for which this model has no word
     with library.database.write() as connection:
-        label_rows.save_label_set(connection, "pets", [("cat", ["cat", "kitten"]), ("dog", ["dog"])], ["a {}"])
-        label_rows.save_label_set(connection, "times", [("day", ["day"]), ("night", ["night"])], ["at {}", "by {}"])
+        label_rows.save_label_set(
+            connection, "pets", LabelSet.of([("cat", ["cat", "kitten"]), ("dog", ["dog"])], ["a {}"])
+        )
+        label_rows.save_label_set(
+            connection, "times", LabelSet.of([("day", ["day"]), ("night", ["night"])], ["at {}", "by {}"])
+        )
     assert _labels(library, encoder) == [
         [["a cat", "a kitten"], ["a dog"]],
         [["at day", "by day"], ["at night", "by night"]],

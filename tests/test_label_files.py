@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipsearch.errors import ClipSearchError, EmptyText, InvalidLabelSet, InvalidTemplate, TextTooLong
-from clipsearch.label_files import LabelSetDraft, draft_of, parse_labels, read_label_file
+from clipsearch.label_files import draft_of, parse_labels, read_label_file
+from clipsearch.label_set import LabelSet
 
-PETS = LabelSetDraft((("cat", ("cat",)), ("dog", ("dog", "puppy"))))
+PETS = LabelSet.of((("cat", ("cat",)), ("dog", ("dog", "puppy"))))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_every_form_gives_the_same_labels(form: str, text: str) -> None:
 
 def test_one_label_a_line_leaves_out_comments_and_empty_lines() -> None:
     found = parse_labels("# pets\ncat\n\n  dog  \r\n#hashtag\n", "txt")
-    assert [name for name, _ in found.labels] == ["cat", "dog", "#hashtag"]
+    assert [label.name for label in found.labels] == ["cat", "dog", "#hashtag"]
 
 
 def test_templates_come_with_the_labels() -> None:

@@ -15,6 +15,7 @@ from worker_processes import Workers
 from clipsearch.config import Settings
 from clipsearch.database import Database, migrating
 from clipsearch.database.collections import create_collection, get_collection
+from clipsearch.database.label_sets import get_label_set
 from clipsearch.database.migrating import (
     UPGRADE_COMMAND,
     check_schema,
@@ -24,15 +25,15 @@ from clipsearch.database.migrating import (
     upgrade,
 )
 from clipsearch.database.schema import metadata
-from clipsearch.errors import SchemaMismatch
+from clipsearch.errors import ConfigError, SchemaMismatch
 from clipsearch.library import Library
 
 NEXT_STEP = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "0002"
 
 
 def upgrade():
@@ -78,9 +79,9 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     shutil.copytree(migrating._folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
 
     def release(last: str) -> None:
-        (folder / "versions" / "0002_next.py").write_text(NEXT_STEP.format(last=last))
+        (folder / "versions" / "9999_next.py").write_text(NEXT_STEP.format(last=last))
         monkeypatch.setattr(migrating, "_folder", lambda: folder)
-        monkeypatch.setattr(migrating, "SCHEMA_REVISION", "0002")
+        monkeypatch.setattr(migrating, "SCHEMA_REVISION", "9999")
 
     return release
 
@@ -152,7 +153,7 @@ def test_a_database_without_tables_is_refused_with_the_command(empty: Database) 
 
 def test_an_older_schema_is_refused_with_the_command(database: Database, next_version: Callable[[str], None]) -> None:
     next_version("pass")
-    with pytest.raises(SchemaMismatch, match=f"0001 is older than 0002.*run: {UPGRADE_COMMAND}"):
+    with pytest.raises(SchemaMismatch, match=f"0002 is older than 9999.*run: {UPGRADE_COMMAND}"):
         check_schema(database)
 
 
@@ -182,10 +183,10 @@ def test_an_embedded_library_is_made_and_upgraded_on_first_use(
         create_collection(connection, "holiday", "demo")
     next_version("pass")
     with Library.open(Settings(data_dir=tmp_path)) as library:
-        assert current_revision(library.database) == "0002"
+        assert current_revision(library.database) == "9999"
         assert library.collection("holiday!").name == "holiday!"
     # The old one is kept beside it, complete.
-    with sqlite3.connect(tmp_path / "clipsearch.db.schema-0001.backup") as copy:
+    with sqlite3.connect(tmp_path / "clipsearch.db.schema-0002.backup") as copy:
         assert copy.execute("SELECT name FROM collection").fetchall() == [("holiday",)]
     copy.close()
 
@@ -212,11 +213,11 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
     with pytest.raises(RuntimeError, match="no space for albums"):
         upgrade(database)
     assert shape(database.writer_engine) == before
-    assert current_revision(database) == "0001"
+    assert current_revision(database) == "0002"
     with database.read() as connection:
         assert get_collection(connection, "holiday").name == "holiday"
     next_version("pass")
-    assert upgrade(database) == ("0001", "0002")
+    assert upgrade(database) == ("0002", "9999")
     assert "album" in shape(database.writer_engine)
 
 
@@ -257,4 +258,44 @@ def test_eight_processes_may_upgrade_one_server_at_once(
     database = Database(url)
     with database.read() as connection:
         assert [get_collection(connection, f"collection {number}").name for number in range(8)]
+    database.close()
+
+
+def test_labels_and_what_hangs_on_them_survive_the_making_anew_of_their_sets(empty: Database) -> None:
+    upgrade(empty, "0001")
+    stamp = "2026-01-01 00:00:00"
+    with empty.write() as connection:
+        connection.execute(
+            text("INSERT INTO label_set (name, version, mode, templates, created_at, updated_at)"
+                 " VALUES ('pets', 3, 'single', '[\"a {}\"]', :now, :now)"),
+            {"now": stamp},
+        )  # fmt: skip
+        for position, name in enumerate(("cat", "dog")):
+            connection.execute(
+                text("INSERT INTO label (label_set_id, position, name, prompts) SELECT id, :position, :name, '[\"x\"]'"
+                     " FROM label_set"),
+                {"position": position, "name": name},
+            )  # fmt: skip
+    upgrade(empty)
+    with empty.read() as connection:
+        found = get_label_set(connection, "pets")
+    assert (found.version, found.mode, found.aggregate, found.background) == (3, "single", "mean_embedding", ())
+    assert [(label.name, label.prompts, label.examples) for label in found.labels] == [
+        ("cat", ("x",), ()),
+        ("dog", ("x",), ()),
+    ]
+    downgrade(empty, "0001")
+    with empty.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM label")).scalar_one() == 2
+
+
+def test_a_step_that_would_leave_rows_without_what_they_refer_to_is_not_made(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'clipsearch.db'}")
+    upgrade(database)
+    with pytest.raises(ConfigError, match="1 rows that refer to nothing"), database.rebuild() as connection:
+        connection.execute(text("INSERT INTO revision (collection_id, number, token, committed_at)"
+                                " VALUES (77, 1, 'x', '2026-01-01')"))  # fmt: skip
+    with database.write() as connection:
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+        assert connection.execute(text("SELECT count(*) FROM revision")).scalar_one() == 0
     database.close()

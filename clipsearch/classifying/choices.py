@@ -6,7 +6,6 @@ that was replaced, deleted or brought back by a backup is read anew.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -63,9 +62,8 @@ def label_set_of(library: Library, labels: Labels) -> LabelSetRow:
     else:
         names = [clean_text(name, what="a label", limit=MAX_LABEL) for name in labels.labels]
         templates = tuple(check_template(template) for template in labels.templates) or DEFAULT_TEMPLATES
-        rows = tuple(LabelRow(0, position, name, (name,)) for position, name in enumerate(names))
-        never = dt.datetime.min.replace(tzinfo=dt.UTC)
-        label_set = LabelSetRow(0, "", 0, "single", templates, rows, never, never)
+        rows = tuple(LabelRow(position=position, name=name, prompts=(name,)) for position, name in enumerate(names))
+        label_set = LabelSetRow(labels=rows, templates=templates)
     if len(label_set.labels) < 2:
         raise InvalidLabelSet(
             "a choice needs at least two labels: a single one would always get the probability 1; "

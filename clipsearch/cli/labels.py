@@ -16,7 +16,7 @@ from clipsearch.cli.transfer import import_options, tell_import
 
 if TYPE_CHECKING:
     from clipsearch.answers import LabelSetInfo
-    from clipsearch.label_files import LabelSetDraft
+    from clipsearch.label_set import LabelSet
 
 _FORMS = {".yml": "yaml", ".yaml": "yaml", ".json": "json", ".csv": "csv"}
 
@@ -168,12 +168,12 @@ def _draft(
     form: str | None,
     prompts: dict[str, list[str]],
     templates: Sequence[str],
-) -> LabelSetDraft:
+) -> LabelSet:
     from clipsearch.label_files import draft_of
     from clipsearch.prompts import clean_text
 
     from_file = _read(source, form) if source is not None else None
-    pairs = list(from_file.labels) if from_file else []
+    pairs: list[tuple[str, Sequence[str]]] = [(one.name, one.prompts) for one in from_file.labels] if from_file else []
     known = {one for one, _ in pairs}
     pairs += [(one, ()) for one in label]
     known |= set(label)
@@ -184,7 +184,7 @@ def _draft(
     return draft_of(whole, chosen, name=f"the label set {clean_text(name, what='the name of the label set')!r}")
 
 
-def _read(source: str, form: str | None) -> LabelSetDraft:
+def _read(source: str, form: str | None) -> LabelSet:
     from clipsearch.errors import InvalidLabelSet
     from clipsearch.label_files import parse_labels, read_label_file
 

@@ -73,6 +73,31 @@ class Database:
         with _translated(), self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def rebuild(self) -> Iterator[Connection]:
+        """As ``write``, for changes of the schema: a table that is made anew takes no rows of other tables with it.
+
+        On SQLite references are looked at when the block ends, and one that leads nowhere rolls all back.
+        """
+        if not self.is_sqlite:
+            with self.write() as connection:
+                yield connection
+            return
+        with _translated(), self._writer.connect() as connection:
+            raw = connection.connection
+            # Outside of a transaction: within one SQLite passes over it. To drop a table deletes its rows first, and
+            # with them, by their references, what hangs on them.
+            raw.cursor().execute("PRAGMA foreign_keys=OFF")
+            try:
+                with connection.begin():
+                    yield connection
+                    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+                    if broken:
+                        raise ConfigError(f"the change of the schema would leave {len(broken)} rows that refer to "
+                                          "nothing, and was not made; run: clipsearch doctor")  # fmt: skip
+            finally:
+                raw.cursor().execute("PRAGMA foreign_keys=ON")
+
     @property
     def writer_engine(self) -> Engine:
         """The engine behind ``write``, for migrations and backups."""

@@ -1,4 +1,4 @@
-"""Label sets, labels and their embeddings as rows; knows when a set's version goes up and what a cached prompt is."""
+"""Label sets, their versions, labels and embeddings as rows; knows when a version rises and what a cached prompt is."""
 
 from __future__ import annotations
 
@@ -7,65 +7,73 @@ import difflib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from clipsearch.database.clock import now
 from clipsearch.database.schema import label as label_table
 from clipsearch.database.schema import label_embedding as label_embedding_table
+from clipsearch.database.schema import label_example as example_table
 from clipsearch.database.schema import label_set as table
+from clipsearch.database.schema import label_set_version as version_table
 from clipsearch.database.schema import prompt_embedding as prompt_table
+from clipsearch.database.schema import tagging as tagging_table
 from clipsearch.database.upsert import upsert_into
 from clipsearch.database.vectors import sound_rows, to_blobs
 from clipsearch.errors import AlreadyExists, Conflict, LabelSetNotFound
+from clipsearch.label_set import Example, Label, LabelSet, from_tree
 
 CHUNK = 1_000
+NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
+_SET_COLUMNS = (
+    "mode", "templates", "aggregate", "background", "min_score", "min_probability", "min_margin"
+)  # fmt: skip
+_LABEL_COLUMNS = ("name", "prompts", "negatives", "category", "words_weight", "min_score", "min_probability")
 
 
-@dataclass(frozen=True)
-class LabelRow:
-    """One label; ``id`` is 0 for one that is not stored."""
+@dataclass(frozen=True, kw_only=True)
+class LabelRow(Label):
+    """One label with its place; ``id`` is 0 for one that is not stored."""
 
-    id: int
-    position: int
-    name: str
-    prompts: tuple[str, ...]
+    id: int = 0
+    position: int = 0
 
 
-@dataclass(frozen=True)
-class LabelSetRow:
+@dataclass(frozen=True, kw_only=True)
+class LabelSetRow(LabelSet):
     """One label set with its labels in order; ``id`` is 0 for one that is not stored."""
 
-    id: int
-    name: str
-    version: int
-    mode: str
-    templates: tuple[str, ...]
     labels: tuple[LabelRow, ...]
-    created_at: dt.datetime
-    updated_at: dt.datetime
+    id: int = 0
+    name: str = ""
+    version: int = 0
+    created_at: dt.datetime = NEVER
+    updated_at: dt.datetime = NEVER
 
 
-def save_label_set(
-    connection: Connection,
-    name: str,
-    labels: Sequence[tuple[str, Sequence[str]]],
-    templates: Sequence[str],
-    *,
-    mode: str = "single",
-    replace: bool = False,
-) -> LabelSetRow:
-    """Store a set of (name, prompts), or put it in place of the one of its name, whose version then goes up by one.
+@dataclass(frozen=True)
+class LabelSetVersion:
+    """One version of a set as it was written down."""
 
-    Raises AlreadyExists when the name is taken and ``replace`` is not asked for.
+    version: int
+    definition: LabelSet
+    made_at: dt.datetime
+
+
+def save_label_set(connection: Connection, name: str, wanted: LabelSet, *, replace: bool = False) -> LabelSetRow:
+    """Store a set, or put it in place of the one of its name, whose version then goes up by one.
+
+    A label that keeps its name and words keeps its row, and with it an embedding that came with it. Raises
+    AlreadyExists when the name is taken and ``replace`` is not asked for.
     """
     stamp = now(connection)
     known = find_label_set(connection, name)
     if known is not None and not replace:
         raise AlreadyExists(f"a label set named {name!r} exists already; replace it with --replace, or choose a name")
-    values = {"mode": mode, "templates": list(templates), "updated_at": stamp}
+    values = {field: _plain(getattr(wanted, field)) for field in _SET_COLUMNS} | {"updated_at": stamp}
     if known is None:
         values |= {"name": name, "version": 1, "created_at": stamp}
         number = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
@@ -74,13 +82,63 @@ def save_label_set(
         # Counted by the database: of two who replace it at once, each makes a version of its own.
         counted = values | {"version": table.c.version + 1}
         connection.execute(update(table).where(table.c.id == number).values(counted))
-        connection.execute(delete(label_table).where(label_table.c.label_set_id == number))
+    _replace_labels(connection, number, known, wanted)
+    saved = get_label_set(connection, name)
+    entry = {"label_set_id": number, "version": saved.version, "definition": wanted.as_tree(), "made_at": stamp}
+    connection.execute(insert(version_table), [entry])
+    return saved
+
+
+def _replace_labels(connection: Connection, number: int, known: LabelSetRow | None, wanted: LabelSet) -> None:
+    kept = _kept_rows(known, wanted) if known else {}
+    if known is not None:
+        gone = sorted({label.id for label in known.labels} - set(kept.values()))
+        for start in range(0, len(gone), CHUNK):
+            connection.execute(delete(label_table).where(label_table.c.id.in_(gone[start : start + CHUNK])))
+        of_set = select(label_table.c.id).where(label_table.c.label_set_id == number)
+        connection.execute(delete(example_table).where(example_table.c.label_id.in_(of_set)))
+        # Out of the way: a place may be held by one label only, also for a moment.
+        away = {"position": -1 - label_table.c.position}
+        connection.execute(update(label_table).where(label_table.c.label_set_id == number).values(away))
     rows = [
-        {"label_set_id": number, "position": position, "name": label, "prompts": list(prompts)}
-        for position, (label, prompts) in enumerate(labels)
+        {field: _plain(getattr(label, field)) for field in _LABEL_COLUMNS} | {"position": position}
+        for position, label in enumerate(wanted.labels)
     ]
-    connection.execute(insert(label_table), rows)
-    return get_label_set(connection, name)
+    changed = [row | {"number": kept[row["position"]]} for row in rows if row["position"] in kept]
+    if changed:
+        to_row: dict[str, Any] = {field: bindparam(field) for field in (*_LABEL_COLUMNS, "position")}
+        connection.execute(update(label_table).where(label_table.c.id == bindparam("number")).values(to_row), changed)
+    new = [row | {"label_set_id": number} for row in rows if row["position"] not in kept]
+    if new:
+        connection.execute(insert(label_table), new)
+    _insert_examples(connection, number, wanted)
+
+
+def _kept_rows(known: LabelSetRow, wanted: LabelSet) -> dict[int, int]:
+    """By the new position the row of a label that is what it was, as far as an embedding depends on it."""
+    if known.templates != wanted.templates:
+        return {}
+    rows: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for old in reversed(known.labels):  # imported names may repeat, and keep their order
+        rows.setdefault((old.name, old.prompts), []).append(old.id)
+    found = {}
+    for position, label in enumerate(wanted.labels):
+        if same := rows.get((label.name, label.prompts)):
+            found[position] = same.pop()
+    return found
+
+
+def _insert_examples(connection: Connection, number: int, wanted: LabelSet) -> None:
+    if not any(label.examples for label in wanted.labels):
+        return
+    columns = (label_table.c.position, label_table.c.id)
+    ids = dict(connection.execute(select(*columns).where(label_table.c.label_set_id == number)).tuples().all())
+    rows = [
+        {"label_id": ids[place], "position": position, "digest": example.digest, "uri": example.uri}
+        for place, label in enumerate(wanted.labels)
+        for position, example in enumerate(label.examples)
+    ]
+    connection.execute(insert(example_table), rows)
 
 
 def find_label_set(connection: Connection, name: str) -> LabelSetRow | None:
@@ -89,20 +147,56 @@ def find_label_set(connection: Connection, name: str) -> LabelSetRow | None:
     if row is None:
         return None
     labels = connection.execute(
-        select(label_table.c.id, label_table.c.position, label_table.c.name, label_table.c.prompts)
-        .where(label_table.c.label_set_id == row.id)
-        .order_by(label_table.c.position)
-    )
+        select(label_table).where(label_table.c.label_set_id == row.id).order_by(label_table.c.position)
+    ).all()
+    examples = _examples(connection, row.id)
     return LabelSetRow(
         id=row.id,
         name=row.name,
         version=row.version,
-        mode=row.mode,
-        templates=tuple(row.templates),
-        labels=tuple(LabelRow(one.id, one.position, one.name, tuple(one.prompts)) for one in labels),
         created_at=row.created_at,
         updated_at=row.updated_at,
+        labels=tuple(
+            LabelRow(
+                id=one.id,
+                position=one.position,
+                examples=tuple(examples.get(one.id, ())),
+                **{field: _tuple(getattr(one, field)) for field in _LABEL_COLUMNS},
+            )
+            for one in labels
+        ),
+        **{field: _tuple(getattr(row, field)) for field in _SET_COLUMNS},
     )
+
+
+def _examples(connection: Connection, number: int) -> dict[int, list[Example]]:
+    rows = connection.execute(
+        select(example_table.c.label_id, example_table.c.digest, example_table.c.uri)
+        .join(label_table, label_table.c.id == example_table.c.label_id)
+        .where(label_table.c.label_set_id == number)
+        .order_by(example_table.c.label_id, example_table.c.position)
+    )
+    found: dict[int, list[Example]] = {}
+    for row in rows:
+        found.setdefault(row.label_id, []).append(Example(row.uri, row.digest))
+    return found
+
+
+def label_set_versions(connection: Connection, label_set: LabelSetRow) -> list[LabelSetVersion]:
+    """Every version that was written down, the youngest first; sets of older schemas have those since then."""
+    columns = (version_table.c.version, version_table.c.definition, version_table.c.made_at)
+    rows = connection.execute(
+        select(*columns).where(version_table.c.label_set_id == label_set.id).order_by(version_table.c.version.desc())
+    )
+    return [LabelSetVersion(row.version, from_tree(row.definition), row.made_at) for row in rows]
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def label_set_stamp(connection: Connection, name: str) -> tuple[int, str, int, dt.datetime] | None:
@@ -139,11 +233,16 @@ def delete_label_set(connection: Connection, name: str) -> None:
 def save_label_embeddings(
     connection: Connection, label_set: LabelSetRow, model_id: int, vectors: NDArray[np.float32]
 ) -> None:
-    """Keep vectors [labels, d] that came with the set. Raises InvalidVector."""
+    """Keep vectors [labels, d] that came with the set, in the place of those that were there; tags that were made by
+    others go. Raises InvalidVector."""
     rows = [
         {"label_id": label.id, "model_id": model_id, "vector": blob}
         for label, blob in zip(label_set.labels, to_blobs(vectors), strict=True)
     ]
+    of_set = select(label_table.c.id).where(label_table.c.label_set_id == label_set.id)
+    before = label_embedding_table.c.label_id.in_(of_set), label_embedding_table.c.model_id == model_id
+    connection.execute(delete(label_embedding_table).where(*before))
+    connection.execute(delete(tagging_table).where(tagging_table.c.label_set_id == label_set.id))
     connection.execute(insert(label_embedding_table), rows)
 
 

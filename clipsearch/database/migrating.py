@@ -67,7 +67,7 @@ def upgrade(database: Database, target: str = "head") -> tuple[str | None, str]:
 
 
 def _upgrade(database: Database, target: str) -> tuple[str | None, str]:
-    with database.write() as connection:
+    with database.rebuild() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
         before = _current(connection)
@@ -87,7 +87,7 @@ def downgrade(database: Database, target: str) -> None:
     """Take steps back, for tests and for those who go back to an older version. Data of the newer schema is lost."""
     from alembic import command
 
-    with _upgrade_lock(database), database.write() as connection:
+    with _upgrade_lock(database), database.rebuild() as connection:
         config = _config()
         config.attributes["connection"] = connection
         command.downgrade(config, target)
