@@ -24,7 +24,7 @@ ifneq ($(REFERENCE_DATA),)
 export CLIPSEARCH_REFERENCE_DATA ?= $(abspath $(REFERENCE_DATA))
 endif
 
-.PHONY: help setup demo serve test test-golden test-faults check lint types format dockerfile-check benchmark benchmark-quick clean distclean
+.PHONY: help setup demo serve test golden test-golden test-faults check lint types format dockerfile-check benchmark benchmark-quick clean distclean
 
 help:  ## list the commands
 	@sed -n -E 's/^([a-z-]+):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -40,6 +40,8 @@ serve: $(VENV)/.installed-demo  ## start the server with the page and the API
 
 test: $(VENV)/.installed-dev  ## the whole suite
 	@$(BIN)/pytest $(PYTEST_FLAGS)
+
+golden: test-golden  ## the same as test-golden
 
 test-golden: $(VENV)/.installed-dev  ## only the comparison with true CLIP numbers
 	@$(BIN)/pytest -m golden $(PYTEST_FLAGS)

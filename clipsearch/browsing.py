@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from clipsearch.answers import FailureInfo, ImageInfo, RunInfo
+from clipsearch.answers import FailureInfo, ImageDetails, ImageInfo, RunInfo
 from clipsearch.database import Connection
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.filtering import list_images as rows_of_images
+from clipsearch.database.image_tags import tags_of_image
 from clipsearch.database.images import ImageRow
 from clipsearch.database.leases import renew_lease
 from clipsearch.database.runs import RunRow
@@ -41,6 +42,14 @@ def show_image(library: Library, image: int | str, *, collection: str | None = N
     row = library.collection(collection)
     with library.database.read() as connection:
         return find_image(connection, row.id, image).info()
+
+
+def image_details(library: Library, image: int | str, *, collection: str | None = None) -> ImageDetails:
+    """As ``show_image``, with the labels that the image bears by the tags that stand. Raises ImageNotFound."""
+    row = library.collection(collection)
+    with library.database.read() as connection:
+        found = find_image(connection, row.id, image)
+        return ImageDetails(**dict(found.info()), tags=tags_of_image(connection, row.id, found.id))
 
 
 def remove_images(library: Library, images: list[int | str], *, collection: str | None = None) -> list[ImageInfo]:

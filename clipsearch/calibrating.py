@@ -142,7 +142,8 @@ def _labels(library: Library, encoder: Encoder) -> list[Labels]:
     with library.database.read() as connection:
         stored = [label_rows.get_label_set(connection, name) for name in label_rows.list_label_sets(connection)]
     sets = [
-        [[fill(*pair) for pair in prompts_of(label.prompts, one.templates)] for label in one.labels] for one in stored
+        [[fill(*pair) for pair in prompts_of(label.prompts or (label.name,), one.templates)] for label in one.labels]
+        for one in stored
     ]
     if sets:
         return sets

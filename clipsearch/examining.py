@@ -15,6 +15,7 @@ from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
+from clipsearch.database import taggings as tagging_rows
 from clipsearch.database.checking import check_file, damaged_embeddings, images_without_embedding
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import vectors_of
@@ -44,6 +45,7 @@ def examine(library: Library, *, repair: bool = False) -> DoctorReport:
     for row in rows:
         checked["collections"] += 1
         findings += _file_findings(library, row, checked, repair=repair)
+        _count_tags(library, row, checked)
         damaged = list(_embedding_findings(library, row, repair=repair))
         findings += damaged
         if all(one.repaired or one.code != "damaged_embeddings" for one in damaged):
@@ -171,6 +173,19 @@ def _index_findings(library: Library, row: CollectionRow, *, repair: bool) -> It
         yield _finding("index_differs", "error",
                        f"the index of {row.name!r} differs from the database in {apart.size or len(wrong)} images",
                        [str(number) for number in (apart.tolist() or wrong)], repaired=repair)  # fmt: skip
+
+
+def _count_tags(library: Library, row: CollectionRow, checked: dict[str, int]) -> None:
+    """Tags that do not answer are no fault: those of images that left wait for their return, those of a label set
+    that gives other scores by now for the next tagging."""
+    with library.database.read() as connection:
+        states = tagging_rows.tagging_states(connection, row.id)
+        if not states:
+            return
+        idle = tagging_rows.count_idle_tags(connection, row.id)
+    stale = sum(state.why_stale is not None for state in states)
+    for name, count in (("taggings", len(states)), ("stale_taggings", stale), ("tagged_images_gone", idle)):
+        checked[name] = checked.get(name, 0) + count
 
 
 def _every_image(library: Library, row: CollectionRow) -> Iterator[ImageRow]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.answers import FailedFile, ImportReport
+from clipsearch.built_in import is_built_in
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import label_sets as label_rows
@@ -107,6 +108,8 @@ def import_label_set(
     """
     started = time.monotonic()
     name = check_set_name(name)
+    if is_built_in(name):
+        raise InvalidLabelSet(f"{name!r} names a built-in set; import under another name: --name NAME")
     templates = tuple(check_template(template) for template in templates) or (PLAIN_TEMPLATE,)
     rows, labels = read_vectors(embeddings), read_names(names)
     _check_counts(rows, labels, embeddings, names)

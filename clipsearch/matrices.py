@@ -178,9 +178,10 @@ class Choices:
 
     def best(
         self, rows: NDArray[np.float32], top: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """For each of ``rows`` [n, d] its ``top`` best columns: positions and scores [n, top], best first, and
-        log(sum(exp(scale * score))) over all columns, float64 [n], right to 1e-4."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """For each of ``rows`` [n, d] its ``top`` best columns: positions and scores [n, top], best first; the score
+        of the next one, float64 [n], right to 1e-5, -inf where there is none; and log(sum(exp(scale * score))) over
+        all columns, float64 [n], right to 1e-4."""
         if len(self._scores) != len(rows):
             self._scores = torch.empty((len(rows), len(self._exact)))
         scores = torch.mm(torch.from_numpy(np.ascontiguousarray(rows)), self._columns, out=self._scores)
@@ -188,12 +189,15 @@ class Choices:
         values, positions = _leading(scores, top)
         found: NDArray[np.int64] = positions[:, :top].numpy().copy()
         kept = values[:, :top].double().numpy()
+        following = np.full(len(rows), -np.inf)
+        if values.shape[1] > top:
+            following = values[:, top].double().numpy()
         if values.shape[1] > 1:
             near = (values[:, :-1] - values[:, 1:]).min(dim=1).values <= self._margin
             self._decide(rows, np.flatnonzero(near.numpy()), found, kept)
         largest = values[:, :1]
         sums = scores.sub_(largest).mul_(self._scale).exp_().sum(dim=1)
-        return found, kept, (sums.log_() + self._scale * largest[:, 0]).double().numpy()
+        return found, kept, following, (sums.log_() + self._scale * largest[:, 0]).double().numpy()
 
     def _decide(
         self, rows: NDArray[np.float32], near: NDArray[np.int64], found: NDArray[np.int64], kept: NDArray[np.float64]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,9 +11,13 @@ from clipsearch.errors import EmptyText, InvalidInput, InvalidLabelSet, InvalidT
 
 PLACE = "{}"
 PLAIN_TEMPLATE = PLACE
+ARTICLE = "a(n) " + PLACE
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
 MAX_TEXT = 10_000
 MAX_LABEL = 200
+_WORDNET_NUMBER = re.compile(r"^n[0-9]{8}[-_ ]+(?=\S)")
+_SILENT = re.compile(r"(?:hour|honest|honou?r|heir)", re.IGNORECASE)
+_CONSONANT = re.compile(r"(?:uni(?![nmd])|us[eu]|usa\b|usb\b|uk\b|uku|ut[eo]|eu|ewe|one\b|once)", re.IGNORECASE)
 
 
 def clean_text(text: str, *, what: str = "the query", limit: int = MAX_TEXT) -> str:
@@ -57,9 +62,29 @@ def repeated_labels(names: Iterable[str]) -> list[str]:
     ]
 
 
+def plain_words(name: str) -> str:
+    """A label's name as one would say it: underscores as spaces, and without the WordNet number before it.
+
+    "n02123045_tabby_cat" is "tabby cat". The name itself stays what it is.
+    """
+    words = " ".join(_WORDNET_NUMBER.sub("", name).replace("_", " ").split())
+    return words or name
+
+
 def fill(template: str, text: str) -> str:
-    """The prompt: literal replacement, because labels may hold braces that str.format would read."""
+    """The prompt: literal replacement, because labels may hold braces that str.format would read.
+
+    A template that says "a(n) {}" gets the article that the text asks for.
+    """
+    if ARTICLE in template:
+        template = template.replace(ARTICLE, f"{article(text)} {PLACE}")
     return template.replace(PLACE, text)
+
+
+def article(text: str) -> str:
+    """ "an" before a vowel that is heard, else "a"."""
+    vowel = text[:1].lower() in tuple("aeiou") and not _CONSONANT.match(text)
+    return "an" if vowel or _SILENT.match(text) else "a"
 
 
 def prompts_of(texts: Sequence[str], templates: Sequence[str]) -> list[tuple[str, str]]:

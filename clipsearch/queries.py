@@ -22,9 +22,12 @@ from pydantic import (
     model_validator,
 )
 
+from clipsearch.label_set import Aggregate, Mode
+
 MAX_K = 1_000
 MAX_DEPTH = 10_000
 MAX_TERMS = 16
+MAX_TAGS = 16
 MAX_QUERIES = 32
 MAX_DIMENSION = 65_536
 MAX_LABELS = 1_000
@@ -94,6 +97,15 @@ class Filters(Strict):
     formats: Annotated[tuple[ShortText, ...], Field(max_length=16)] | None = Field(
         default=None, description="image formats, e.g. JPEG, PNG"
     )
+    tags: Annotated[tuple[ShortText, ...], Field(max_length=MAX_TAGS)] | None = Field(
+        default=None, description="SET:LABEL, all of which must hold; SET for any of its labels, SET:- for none of them"
+    )
+    min_tag_score: Annotated[float, Field(ge=-1.0, le=1.0)] | None = Field(
+        default=None, description="the least cosine of a tag, in the place of the label set's"
+    )
+    min_tag_probability: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
+        default=None, description="the least probability of a tag, in the place of the label set's"
+    )
 
     @field_validator("taken_from", "taken_to", mode="before")
     @classmethod
@@ -153,6 +165,9 @@ class Query(Strict):
     k: Annotated[int, Field(ge=1, le=MAX_K)] = 20
     offset: Annotated[int, Field(ge=0, le=MAX_DEPTH)] = 0
     min_score: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
+    min_relevance: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    auto_cut: bool = Field(default=False, description="leave out what is no likelier a match than not")
+    relevance: bool = Field(default=False, description="tell each hit's relevance, also where nothing is cut")
     collapse_duplicates: bool = False
     exact: bool = Field(default=False, description="scan every embedding, also where there is an approximate index")
 
@@ -162,6 +177,11 @@ class Query(Strict):
             raise ValueError(f"offset + k must not exceed {MAX_DEPTH}")
         return self
 
+    @property
+    def cuts(self) -> bool:
+        """Whether images are left out for their relevance."""
+        return self.auto_cut or self.min_relevance is not None
+
 
 class Labels(Strict):
     """What to choose from: a stored label set, or labels given with the question, and their templates."""
@@ -169,11 +189,29 @@ class Labels(Strict):
     label_set: ShortText | None = None
     labels: Annotated[tuple[ShortText, ...], Field(max_length=MAX_LABELS)] = ()
     templates: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()
+    mode: Mode = Field(default="single", description="of labels given here; a stored set has its own")
+    aggregate: Aggregate = Field(default="mean_embedding", description="how several texts of a label are joined")
+    background: Annotated[tuple[ShortText, ...], Field(max_length=MAX_LABELS)] = Field(
+        default=(), description="texts of what else it may be, whole as they stand"
+    )
+    min_score: Annotated[float, Field(ge=-1.0, le=1.0)] | None = Field(
+        default=None, description="reject labels below this cosine; stands before the stored set's own"
+    )
+    min_probability: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
+        default=None, description="reject labels below this; stands before the stored set's own"
+    )
+    min_margin: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
+        default=None, description="reject a first label that is less than this before the second (mode single)"
+    )
 
     @model_validator(mode="after")
     def _one_of(self) -> Labels:
         if (self.label_set is None) == (not self.labels):
             raise ValueError("give either a label_set or labels")
+        if self.label_set is not None and (
+            self.mode != "single" or self.aggregate != "mean_embedding" or self.background
+        ):
+            raise ValueError("a stored label_set has its own mode, aggregate and background")
         if len(self.labels) * max(1, len(self.templates)) > MAX_PROMPTS:
             raise ValueError(f"labels times templates must not exceed {MAX_PROMPTS}; store a label set for more")
         if self.label_set is not None and self.templates:

@@ -6,7 +6,6 @@ Without options it trains the model that ships; `--help` names its options.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
 import platform
@@ -19,87 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from demo_losses import label_loss, naming_loss, sigmoid_loss, softmax_loss
+from demo_pupil import Pupil
 from torch import Tensor, nn
 
 from clipsearch.demo import model_card
 from clipsearch.demo.evaluation import Vectors, confusions, measure, set_exam
-from clipsearch.demo.grading import FALSE, TRAIT_GROUPS, TRUE, traits, truth
-from clipsearch.demo.lessons import CAPTIONS_PER_PICTURE, Lessons, draw_lessons, stamped, vocabulary
-from clipsearch.demo.recipe import CONTEXT, FOLDERS, MEAN, RECIPES, STD, TOKENS, Recipe, model_config
+from clipsearch.demo.grading import TRAIT_GROUPS, traits, truth
+from clipsearch.demo.lessons import CAPTIONS_PER_PICTURE, LABELS_PER_OBJECT, Lessons, draw_lessons, stamped, vocabulary
+from clipsearch.demo.recipe import FOLDERS, MEAN, RECIPES, STD, Recipe, model_config
+from clipsearch.demo.scenes import OBJECTS
 from clipsearch.encoder.torchvision_guard import ensure_torchvision
 
-FRESH = ("text_projection", "visual.attnpool.c_proj.weight", "visual.attnpool.c_proj.bias", "logit_scale")
-EXACT = ("logit_scale", "logit_bias")  # these two stay in fp32
 ANCHOR_SCALE, NAMING_SHARE = 30.0, 0.4
+OBJECT_TRAITS = slice(*TRAIT_GROUPS[0])
 MARGIN = 4  # pictures are kept a little larger than the model sees them, for shifting and scaling
-
-
-class Pupil:
-    """The model in training; its token table holds only tokens that occur, so that a step costs far less."""
-
-    def __init__(self, recipe: Recipe, lessons: Lessons, device: str, resumed: Path | None = None) -> None:
-        ensure_torchvision()
-        from open_clip import SimpleTokenizer
-        from open_clip.model import CLIP
-
-        torch.manual_seed(recipe.seed)
-        model = CLIP(**model_config(recipe)["model_cfg"])
-        tokenizer = SimpleTokenizer(context_length=CONTEXT)
-        texts = [text for worded in (lessons.captions, lessons.foils) for several in worded for text in several]
-        tokens = torch.cat([tokenizer(texts[start : start + 4096]) for start in range(0, len(texts), 4096)])
-        # Sorted, so that in the short table too the greatest number is the one that ends a text.
-        self.seen, places = torch.unique(tokens, return_inverse=True)
-        self.tokens, self.foils = places.view(2, -1, CAPTIONS_PER_PICTURE, CONTEXT)
-        model.token_embedding = nn.Embedding(len(self.seen), recipe.text_width)
-        nn.init.normal_(model.token_embedding.weight, std=0.02)
-        if resumed is not None:
-            self._take(model, resumed, ())
-        elif recipe.trunk_of:
-            self._take(model, FOLDERS[recipe.trunk_of], FRESH)
-        if recipe.trunk_of:
-            model.visual.requires_grad_(False)
-            model.visual.attnpool.requires_grad_(True)
-        # Points in the shared space, one for each trait, that both towers are drawn to: they teach shapes long
-        # before pairs of pictures and captions do, and do not ship.
-        self.anchors = nn.Parameter(torch.randn(TRAIT_GROUPS[-1][1], recipe.dimension, device=device))
-        # Likewise two heads that name what the last maps of the picture tower show, place by place.
-        depths = (16 * recipe.vision_width, 32 * recipe.vision_width)
-        self.heads = nn.ModuleList(nn.Conv2d(depth, TRAIT_GROUPS[-1][1], 1) for depth in depths).to(device)
-        self.model: Any = model.to(device, memory_format=torch.channels_last)
-        self.average: Any = copy.deepcopy(self.model)
-        self.maps: dict[int, Tensor] = {}
-        for index, layer in enumerate((self.model.visual.layer3, self.model.visual.layer4)):
-            layer.register_forward_hook(lambda _layer, _given, made, index=index: self.maps.update({index: made}))
-
-    def parameters(self) -> list[nn.Parameter]:
-        """Everything that learns."""
-        parts = [*self.model.parameters(), *self.heads.parameters(), self.anchors]
-        return [part for part in parts if part.requires_grad]
-
-    def follow(self, step: int) -> None:
-        """Let the average of the weights, which is what ships, follow the weights."""
-        share = 1 - min(0.998, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for mean, now in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
-                mean.lerp_(now, share) if mean.is_floating_point() else mean.copy_(now)
-
-    def _take(self, model: nn.Module, folder: Path, fresh: Sequence[str]) -> None:
-        from safetensors.torch import load_file
-
-        known = load_file(folder / "open_clip_model.safetensors")
-        known["token_embedding.weight"] = known["token_embedding.weight"][self.seen]
-        own = model.state_dict()
-        own.update({name: part for name, part in known.items() if name not in fresh})
-        model.load_state_dict(own)
-
-    def weights(self) -> dict[str, Tensor]:
-        """The weights as they ship: in fp16, the token table at full length, zero where training saw nothing."""
-        weights = {name: part.detach().cpu().contiguous() for name, part in self.average.state_dict().items()}
-        table = torch.zeros(TOKENS, weights["token_embedding.weight"].shape[1])
-        table[self.seen] = weights["token_embedding.weight"]
-        weights["token_embedding.weight"] = table
-        halved = [name for name, part in weights.items() if part.is_floating_point() and name not in EXACT]
-        return weights | {name: weights[name].half() for name in halved}
 
 
 class Reader:
@@ -150,46 +83,17 @@ def augmented(lessons: Lessons, rows: Any, size: int, rng: np.random.Generator, 
     return ((batch.clamp(0, 1) - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def softmax_loss(logits: Tensor, verdict: Tensor) -> Tensor:
-    """Every true pair against the false ones of its row and of its column; true pairs never compete."""
-    false, right = verdict == FALSE, verdict == TRUE
-    loss = logits.new_zeros(())
-    for scores, wrong, good in ((logits, false, right), (logits.T, false.T, right.T)):
-        against = scores.masked_fill(~wrong, -1e4).logsumexp(1, keepdim=True)
-        each = F.softplus(against - scores) * good
-        loss = loss + (each.sum(1) / good.sum(1).clamp(min=1)).mean() / 2
-    return loss
-
-
-def sigmoid_loss(logits: Tensor, verdict: Tensor) -> Tensor:
-    """Every pair for itself, true or false; pairs in doubt are left out."""
-    right = verdict == TRUE
-    each = F.softplus(torch.where(right, -logits, logits)) * (right | (verdict == FALSE))
-    return each.sum() / len(logits)
-
-
-def naming_loss(scores: Tensor, named: Any) -> Tensor:
-    """What rows name against the rest of each group of traits: objects, colours, places and so on."""
-    right = torch.from_numpy(named).to(scores.device)
-    loss = scores.new_zeros(())
-    for first, end in TRAIT_GROUPS:
-        group, good = scores[:, first:end], right[:, first:end]
-        against = group.masked_fill(good, -1e4).logsumexp(1, keepdim=True)
-        each = (F.softplus(against - group) * good).sum(1) / good.sum(1).clamp(min=1)
-        loss = loss + each.sum() / good.any(1).sum().clamp(min=1)
-    return loss
-
-
-def train(recipe: Recipe, lessons: Lessons, device: str, folder: Path, done: int = 0) -> None:
+def train(
+    recipe: Recipe, lessons: Lessons, device: str, folder: Path, done: int = 0, begun: Path | None = None
+) -> None:
     """Train one family and save it after every epoch; with `done` epochs behind it, go on from the folder."""
-    pupil = Pupil(recipe, lessons, device, folder if done else None)
+    pupil = Pupil(recipe, lessons, device, folder if done else None, begun)
     rng = np.random.default_rng(recipe.seed)
     steps = (count := len(lessons.pictures)) // recipe.batch * recipe.epochs
     optimizer, schedule = _optimizer(pupil.parameters(), recipe, steps, steps * done // recipe.epochs)
     started = time.monotonic()
     for epoch in range(done, recipe.epochs):
-        pupil.model.train()
-        pupil.model.visual.train(recipe.trunk_of is None)  # a trunk that stands keeps its batch statistics
+        pupil.attend()
         order = rng.permutation(count)
         losses: list[float] = []
         for start in range(0, count - recipe.batch + 1, recipe.batch):
@@ -216,17 +120,27 @@ def _loss(pupil: Pupil, recipe: Recipe, lessons: Lessons, rows: Any, rng: np.ran
     verdict = torch.from_numpy(truth(lessons.scenes[rows], claims)).to(device)
     images = augmented(lessons, rows, recipe.image_size, rng, device)
     model = pupil.model
-    tokens = torch.cat([pupil.tokens[rows, chosen], pupil.foils[rows, chosen]])
-    texts = model.encode_text(tokens.to(device), normalize=True)
+    labels = pupil.labels[np.arange(len(OBJECTS)), rng.integers(LABELS_PER_OBJECT, size=len(OBJECTS))]
+    tokens = torch.cat([pupil.tokens[rows, chosen], pupil.foils[rows, chosen], labels])
+    texts, labels = model.encode_text(tokens.to(device), normalize=True).split([2 * len(rows), len(OBJECTS)])
     seen = model.encode_image(images, normalize=True)
-    shown, anchors = traits(lessons.scenes[rows]), ANCHOR_SCALE * F.normalize(pupil.anchors).T
-    named = naming_loss(seen @ anchors, shown) + naming_loss(texts @ anchors, traits(claims))
+    shown = traits(lessons.scenes[rows])
+    logits = model.logit_scale.exp() * (seen @ texts.T)
+    scale, bias = pupil.belief if recipe.bias is None else (model.logit_scale, model.logit_bias)
+    loss = recipe.label_share * label_loss(scale.exp() * (seen @ labels.T) + bias, shown[:, OBJECT_TRAITS])
+    if recipe.trunk_of is None:  # a sibling knows its traits from the first
+        loss = loss + NAMING_SHARE * _naming(pupil, seen, texts, shown, traits(claims))
+    if recipe.bias is None:
+        return loss + softmax_loss(logits, verdict)
+    return loss + sigmoid_loss(logits + model.logit_bias, verdict)
+
+
+def _naming(pupil: Pupil, seen: Tensor, texts: Tensor, shown: Any, claimed: Any) -> Tensor:
+    anchors = ANCHOR_SCALE * F.normalize(pupil.anchors).T
+    named = naming_loss(seen @ anchors, shown) + naming_loss(texts @ anchors, claimed)
     for index, head in enumerate(pupil.heads):
         named = named + naming_loss(head(pupil.maps[index]).flatten(2).logsumexp(2), shown)
-    logits = model.logit_scale.exp() * (seen @ texts.T)
-    if recipe.bias is None:
-        return softmax_loss(logits, verdict) + NAMING_SHARE * named
-    return sigmoid_loss(logits + model.logit_bias, verdict) + NAMING_SHARE * named
+    return named
 
 
 def _optimizer(parts: list[nn.Parameter], recipe: Recipe, steps: int, done: int) -> tuple[torch.optim.Optimizer, Any]:
@@ -259,6 +173,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, help="how many pictures to train on")
     parser.add_argument("--epochs", type=int, help="how many times to look at each")
     parser.add_argument("--done", type=int, default=0, help="go on after so many epochs of an interrupted training")
+    parser.add_argument("--begun", type=Path, help="begin with the weights of this folder, made on smaller pictures")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--scratch", type=Path, default=Path("/tmp/demo_training"), help="keeps drawn pictures")
     parser.add_argument("--quick", action="store_true", help="a few pictures, one epoch, a small exam")
@@ -279,7 +194,7 @@ def main(given: Sequence[str] | None = None) -> None:
             chosen.scratch, recipe.pictures, recipe.seed, recipe.image_size + MARGIN, workers=workers
         )
         print(f"{recipe.pictures} pictures drawn in {time.monotonic() - started:.0f} s", flush=True)
-        train(recipe, lessons, chosen.device, folder, chosen.done)
+        train(recipe, lessons, chosen.device, folder, chosen.done, chosen.begun)
         (folder / "vocabulary.txt").write_text("\n".join(vocabulary(lessons)) + "\n")
         facts = {
             "command": f"python scripts/train_demo_model.py --family {chosen.family}",

@@ -12,7 +12,7 @@ from library_fixtures import draw, draw_many
 
 import clipsearch
 from clipsearch import ClipSearchError, Filters, OpenLibrary, Query, Term, open_library
-from clipsearch.errors import ConfigError
+from clipsearch.errors import ConfigError, InvalidInput
 
 
 @pytest.fixture
@@ -51,6 +51,20 @@ def test_pictures_and_what_is_stored_are_classified(opened: OpenLibrary, photos:
     assert opened.save_labels("pets", ["cat", "dog"], replace=True).version == 2
     stored = opened.classify(label_set="pets")
     assert [one.image_id for one in stored.results] == [1, 2, 3, 4]
+
+
+def test_label_sets_are_made_of_files_changed_and_shown_as_they_were(opened: OpenLibrary, tmp_path: Path) -> None:
+    file = tmp_path / "pets.yaml"
+    file.write_text("mode: multi\nlabels: {cat: a cat, Rex: }\n")
+    assert opened.save_labels("pets", file).mode == "multi"
+    assert opened.set_thresholds("pets", min_score=0.2, labels={"cat": {"min_probability": 0.7}}).version == 2
+    pictures: list[Path | bytes] = [draw(tmp_path / "rex.png", 90), draw(tmp_path / "max.png", 91).read_bytes()]
+    assert len(opened.add_examples("pets", "Rex", pictures).labels[1].examples) == 2
+    first = opened.label_set("pets", version=1)
+    assert (first.min_score, first.labels[1].examples) == (None, [])
+    assert opened.label_set("builtin:scenes").version == 0
+    with pytest.raises(InvalidInput, match="its own templates"):
+        opened.save_labels("more", file, templates=["{}"])
 
 
 def test_errors_are_of_one_family(opened: OpenLibrary, tmp_path: Path) -> None:

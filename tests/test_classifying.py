@@ -14,7 +14,6 @@ from sqlalchemy import func, select
 
 from clipsearch import browsing
 from clipsearch.classifying import PictureSource, classify_all, classify_pictures, classify_stored
-from clipsearch.classifying.scoring import _products, predict, rank, softmax
 from clipsearch.database import collections as collection_rows
 from clipsearch.database.schema import prompt_embedding
 from clipsearch.errors import (
@@ -30,17 +29,26 @@ from clipsearch.errors import (
 )
 from clipsearch.importing import import_label_set
 from clipsearch.label_files import draft_of
+from clipsearch.label_set import Label, LabelSet
 from clipsearch.labelling import delete_label_set, save_label_set
 from clipsearch.library import Library, Recent
 from clipsearch.matrices import Choices
 from clipsearch.model import Model
 from clipsearch.queries import Filters, Labels
+from clipsearch.scoring import Ranked, Targets, ranker, softmax
+from clipsearch.scoring.targets import multiply
 
 PETS = Labels(labels=("cat", "dog", "boat"))
 
 
 def sources(paths: list[Path]) -> list[PictureSource]:
     return [PictureSource(path.name, path) for path in paths]
+
+
+def rank(images: Any, labels: Any, model: Model, top: int | None) -> Ranked:
+    label_set = LabelSet(labels=tuple(Label(name=str(place)) for place in range(len(labels))))
+    targets = Targets.of([row[None] for row in labels])
+    return ranker(label_set, targets, model, top=top, images=len(images))(images)
 
 
 @pytest.fixture
@@ -70,23 +78,22 @@ def test_a_softmax_adds_up_to_one_keeps_the_order_and_ignores_what_all_share(
 @pytest.mark.parametrize(("scale", "bias"), [(100.0, 0.0), (117.33, -12.93), (1.0, 0.0)])
 def test_probabilities_come_of_the_models_own_scale_and_bias(scale: float, bias: float) -> None:
     images, labels = unit_rows(4, 8), unit_rows(5, 8, seed=1)
-    found = predict(images, labels, list("abcde"), Model("m", 8, scale, bias), None)
-    for row, predictions in zip(images, found, strict=True):
-        logits = {name: scale * float(row @ label) + bias for name, label in zip("abcde", labels, strict=True)}
-        total = sum(np.exp(value - max(logits.values())) for value in logits.values())
-        for one in predictions:
-            assert one.logit == pytest.approx(logits[one.label], abs=1e-4)
-            assert one.probability == pytest.approx(np.exp(logits[one.label] - max(logits.values())) / total, abs=1e-5)
-        assert [one.probability for one in predictions] == sorted(
-            (one.probability for one in predictions), reverse=True
-        )
+    found = rank(images, labels, Model("m", 8, scale, bias), None)
+    for place, row in enumerate(images):
+        logits = np.array([scale * float(row @ label) + bias for label in labels])
+        shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        positions = found.positions[place]
+        assert found.logits[place] == pytest.approx(logits[positions], abs=1e-4)
+        assert found.probabilities[place] == pytest.approx(shares[positions], abs=1e-5)
+        assert (np.diff(found.probabilities[place]) <= 0).all()
 
 
 def test_equal_labels_keep_their_order_and_top_cuts() -> None:
     labels = np.repeat(unit_rows(1, 8), 4, axis=0)
-    found = predict(unit_rows(1, 8), labels, list("dbca"), Model("m", 8, 100.0), 3)[0]
-    assert [(one.label, one.position) for one in found] == [("d", 0), ("b", 1), ("c", 2)]
-    assert all(one.probability == pytest.approx(0.25) for one in found)
+    found = rank(unit_rows(1, 8), labels, Model("m", 8, 100.0), 3)
+    assert found.positions.tolist() == [[0, 1, 2]]
+    assert found.probabilities[0] == pytest.approx(0.25)
+    assert found.margins[0] == pytest.approx(0.0)
 
 
 def test_a_label_is_the_mean_of_its_unit_prompts_brought_back_to_unit_length(
@@ -123,10 +130,12 @@ def test_the_labels_of_many_are_those_of_exact_arithmetic(
     model = Model("m", dimension, 100.0, -3.0)
     top = data.draw(st.one_of(st.none(), st.integers(1, labels)))
     exact = rank(rows, columns, model, top)
-    positions, scores, sums = Choices(columns, 100.0).best(rows, top or labels)
+    positions, scores, following, sums = Choices(columns, 100.0).best(rows, top or labels)
     all_scores = rows.astype(np.float64) @ columns.astype(np.float64).T
     assert np.take_along_axis(all_scores, positions, axis=1) == pytest.approx(exact.scores, abs=1e-14)
     assert scores == pytest.approx(exact.scores, abs=1e-5)
+    beyond = -np.sort(-all_scores, axis=1)[:, positions.shape[1] : positions.shape[1] + 1]
+    assert following == pytest.approx(beyond[:, 0] if beyond.size else np.full(images, -np.inf), abs=1e-5)
     for row in positions.tolist():
         assert len(set(row)) == len(row)
         for place, position in enumerate(row):
@@ -141,7 +150,7 @@ def test_all_that_is_stored_is_classified_as_arrays(
     filled: Library, monkeypatch: pytest.MonkeyPatch, many: int, top: int | None
 ) -> None:
     told = classify_stored(filled, PETS, top=top)
-    monkeypatch.setattr("clipsearch.classifying.scoring.MANY_SCORES", many)
+    monkeypatch.setattr("clipsearch.scoring.ranking.MANY_SCORES", many)
     monkeypatch.setattr("clipsearch.classifying.stored.BLOCK", 5)
     seen: list[tuple[int, int]] = []
     found = classify_all(filled, PETS, top=top, on_progress=lambda done, total: seen.append((done, total)))
@@ -412,4 +421,4 @@ def test_labels_that_the_model_cuts_are_named(filled: Library, photos: Path) -> 
 def test_few_products_without_blas_and_many_with_it_are_the_same(images: int) -> None:
     chance = np.random.default_rng(5)
     rows, labels = chance.standard_normal((images, 64)), chance.standard_normal((4_000, 64))
-    np.testing.assert_allclose(_products(rows, labels), np.dot(rows, labels.T), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(multiply(rows, labels), np.dot(rows, labels.T), rtol=0, atol=1e-12)

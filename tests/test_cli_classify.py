@@ -23,7 +23,7 @@ def test_one_picture_is_told_with_its_probabilities(shelf: Shelf) -> None:
     assert done.code == 0
     lines = done.text.splitlines()
     assert lines[0] == str(shelf.pictures / "picture-0.png")
-    assert lines[1].split() == ["label", "probability", "score"]
+    assert lines[1].split() == ["label", "probability", "score", "margin"]
     assert {line.split("  ")[0] for line in lines[2:]} == {"cat", "dog", "a hat, red"}
 
 
@@ -90,8 +90,8 @@ def test_csv_has_a_line_for_each_image_and_label(shelf: Shelf) -> None:
         (("x.jpg",), "say what to choose from"),
         (("--labels", "cat,dog"), "--stored"),
         (("x.jpg", "--stored", "--labels", "cat,dog"), "not both"),
-        (("x.jpg", "--labels", "cat,dog", "--label-set", "pets"), "give either a label_set or labels"),
-        (("x.jpg", "--label-set", "pets", "--template", "{}"), "has its own templates"),
+        (("x.jpg", "--labels", "cat,dog", "--label-set", "pets"), "give either label sets or labels"),
+        (("x.jpg", "--label-set", "pets", "--template", "{}"), "--template go with --labels"),
         (("x.jpg", "--labels", "cat,dog", "--json", "--csv"), "do not go together"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cli_fixtures import PICTURES, Shelf, call, indexed_shelf
 
-from clipsearch.answers import CollectionInfo, DoctorReport, ImageInfo, StatusReport
+from clipsearch.answers import CollectionInfo, DoctorReport, ImageDetails, ImageInfo, StatusReport
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_images_are_listed_page_by_page(shared: Shelf) -> None:
 def test_images_are_shown_and_removed(shared: Shelf, data: Path) -> None:
     here = ("--data-dir", data)
     path = shared.pictures / "picture-0.png"
-    image = ImageInfo.model_validate(shared.call("images", "show", path, "--json", *here).answer)
+    image = ImageDetails.model_validate(shared.call("images", "show", path, "--json", *here).answer)
     assert str(path) in shared.call("images", "show", str(image.id), *here).text
     other = shared.pictures / "picture-1.png"
     half = shared.call("images", "remove", str(image.id), "999999", *here)

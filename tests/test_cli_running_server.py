@@ -98,6 +98,16 @@ def without_scores(answer: SearchAnswer) -> SearchAnswer:
     return answer.model_copy(update={"hits": [hit.model_copy(update={"score": 0.0}) for hit in answer.hits]})
 
 
+def test_the_server_tells_relevance_only_when_it_is_asked_to(server: Running, shelf: Shelf) -> None:
+    plain, _ = both(shelf, "search", "a red boat", "--json")
+    assert {hit["relevance"] for hit in plain.answer["hits"]} == {None}
+    told, own = both(shelf, "search", "a red boat", "--json", "--relevance", "--min-relevance", "0")
+    assert told.answer["cut"]["min_relevance"] == own.answer["cut"]["min_relevance"] == 0
+    assert [hit["relevance"] for hit in told.answer["hits"]] == pytest.approx(
+        [hit["relevance"] for hit in own.answer["hits"]], abs=1e-3
+    )
+
+
 def test_pictures_go_to_the_server_as_bytes(server: Running, shelf: Shelf) -> None:
     picture = shelf.pictures / "picture-3.png"
     for arguments, stdin in (((picture,), b""), (("-",), picture.read_bytes())):

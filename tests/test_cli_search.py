@@ -197,6 +197,29 @@ def test_unlike_pictures_are_no_duplicates(shelf: Shelf, vector: Path) -> None:
     assert len(uris(done)) == PICTURES + 1
 
 
+def test_relevance_is_told_when_it_is_asked_for(shelf: Shelf) -> None:
+    plain = SearchAnswer.model_validate(shelf.call("search", "a red boat", "--json").answer)
+    assert {hit.relevance for hit in plain.hits} == {None}
+    told = SearchAnswer.model_validate(shelf.call("search", "a red boat", "--json", "--relevance").answer)
+    assert [hit.image.id for hit in told.hits] == [hit.image.id for hit in plain.hits]
+    assert all(hit.relevance is not None and 0 <= hit.relevance <= 1 for hit in told.hits)
+    assert told.cut is None
+    table = shelf.call("search", "a red boat", "--relevance").text.splitlines()
+    assert table[0].split() == ["rank", "score", "relevance", "id", "file"]
+
+
+def test_what_does_not_match_is_left_out_and_nothing_is_an_answer(shelf: Shelf) -> None:
+    done = shelf.call("search", "a red boat", "--min-relevance", "1", "--json")
+    answer = SearchAnswer.model_validate(done.answer)
+    assert (done.code, answer.hits) == (3, [])
+    assert answer.cut is not None
+    assert (answer.cut.min_relevance, answer.cut.min_score, answer.cut.left_out) == (1, None, True)
+    assert "nothing matches: the best image has a relevance of" in done.err
+    kept = SearchAnswer.model_validate(shelf.call("search", "a red boat", "--auto-cut", "--json").answer)
+    whole = SearchAnswer.model_validate(shelf.call("search", "a red boat", "--relevance", "--json").answer)
+    assert kept.hits == [hit for hit in whole.hits if (hit.relevance or 0) >= 0.5]
+
+
 def test_offset_goes_on_where_the_first_page_ended(shelf: Shelf, vector: Path) -> None:
     whole = uris(shelf.call("search", "--vector", vector, "--json"))
     assert uris(shelf.call("search", "--vector", vector, "--json", "-k", "2", "--offset", "3")) == whole[3:5]
@@ -212,6 +235,7 @@ def test_offset_goes_on_where_the_first_page_ended(shelf: Shelf, vector: Path) -
         (("boat", "--offset", "9999"), "offset + k must not exceed"),
         (("boat", "--min-score", "2"), "--min-score: "),
         (("boat", "--min-score", "nan"), "--min-score: "),
+        (("boat", "--min-relevance", "1.5"), "--min-relevance: "),
         (("boat", "--from", "yesterday"), "--from: "),
         (("boat", "--min-width", "-5"), "--min-width: "),
         (("boat", "--plus", "1000:night"), "the weight: "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,14 @@ from library_fixtures import sqlite_url
 from clipsearch.answers import Prediction
 from clipsearch.classifying import classify_stored
 from clipsearch.config import Settings
+from clipsearch.database.images import get_image
+from clipsearch.database.label_sets import get_label_set, save_label_set
 from clipsearch.database.models import find_model
+from clipsearch.database.reviews import save_review
+from clipsearch.evaluating import EvaluationOptions, Side, evaluate, read_reviews
 from clipsearch.examining import examine
 from clipsearch.importing import import_embeddings, import_label_set
+from clipsearch.label_set import Label, LabelSet
 from clipsearch.library import Library
 from clipsearch.queries import Labels, Query, Term
 from clipsearch.searching import search
@@ -127,3 +133,51 @@ def test_the_doctor_has_nothing_against_imported_embeddings(imported: Library) -
     report = examine(imported)
     assert report.healthy
     assert {one.severity for one in report.findings} <= {"info"}
+
+
+def test_the_probabilities_of_categories_are_the_sums_of_their_labels(imported: Library) -> None:
+    with imported.database.write() as connection:
+        row = get_label_set(connection, "lvis1203")
+        # By first letter: words, and with them the embeddings that came with them, stay as they are.
+        labels = tuple(Label(name=one.name, prompts=one.prompts, category=one.name[0].lower()) for one in row.labels)
+        save_label_set(connection, "lvis1203", LabelSet(labels=labels, templates=row.templates), replace=True)
+    for one in classify_stored(imported, Labels(label_set="lvis1203"), top=None).results:
+        sums: dict[str, list[float]] = {}
+        for prediction in one.predictions:
+            sums.setdefault(str(prediction.category), []).append(prediction.probability)
+        assert {share.category: share.probability for share in one.categories} == pytest.approx(
+            {category: math.fsum(each) for category, each in sums.items()}, abs=1e-12
+        )
+        assert math.fsum(share.probability for share in one.categories) == pytest.approx(1.0, abs=1e-12)
+        for share in one.categories:
+            assert share.label == next(each.label for each in one.predictions if each.category == share.category)
+
+
+def test_a_cold_start_answers_the_same_to_the_last_bit_and_encodes_no_text(imported: Library) -> None:
+    for name in SETS:
+        with Library.open(imported.settings) as cold:
+            warm = classify_stored(imported, Labels(label_set=name), top=None)
+            assert classify_stored(cold, Labels(label_set=name), top=None) == warm
+            assert cold.loaded_encoder(MODEL) is None
+
+
+def test_an_evaluation_of_reviewed_images_agrees_with_clip(imported: Library, expected: dict[str, Any]) -> None:
+    wanted = {image: best[0] for image, best in expected["topk"]["coco80"].items()}
+    row = imported.collection()
+    with imported.database.write() as connection:
+        label_set = get_label_set(connection, "coco80")
+        for image, (label, *_) in wanted.items():
+            found = get_image(connection, row.id, uri=image)
+            save_review(connection, label_set.id, label_set.version, found, "accepted", [label])
+    options = EvaluationOptions(resamples=20)
+    answer = evaluate(imported, read_reviews(imported, "coco80"), [Side(label_set="coco80")], options=options)
+    (measured,) = answer.contenders
+    assert (measured.images, measured.encoded, measured.mistakes) == (7, 0, [])
+    assert {name: measured.figures[name].value for name in ("accuracy_at_1", "accuracy_at_5")} == {
+        "accuracy_at_1": 1.0,
+        "accuracy_at_5": 1.0,
+    }
+    # Everything was right, so that in each bin the miss is one less the mean probability.
+    missed = 1 - np.mean([share for *_, share in wanted.values()])
+    assert measured.figures["calibration_error"].value == pytest.approx(missed, abs=TOLERANCE)
+    assert imported.loaded_encoder(MODEL) is None

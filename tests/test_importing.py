@@ -178,6 +178,8 @@ def test_a_label_set_is_refused_whole(library: Library, tmp_path: Path) -> None:
         import_label_set(library, "mine", *files(tmp_path, rows, list("abc")), model=MODEL, logit_scale=100)
     assert status(library).label_sets == 0
     good = files(tmp_path, unit_rows(3, 8), list("abc"))
+    with pytest.raises(InvalidLabelSet, match="names a built-in set"):
+        import_label_set(library, "builtin:scenes", *good, model=MODEL, logit_scale=100)
     import_label_set(library, "mine", *good, model=MODEL, logit_scale=100)
     with pytest.raises(AlreadyExists):
         import_label_set(library, "mine", *good, model=MODEL)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipsearch.errors import ClipSearchError, EmptyText, InvalidLabelSet, InvalidTemplate, TextTooLong
-from clipsearch.label_files import draft_of, parse_labels, read_label_file
-from clipsearch.label_set import LabelSet
+from clipsearch.label_files import draft_of, parse_labels, read_label_file, write_labels
+from clipsearch.label_set import Example, LabelSet
 
 PETS = LabelSet.of((("cat", ("cat",)), ("dog", ("dog", "puppy"))))
 
@@ -152,3 +152,120 @@ def test_a_file_of_aliases_does_not_grow(tmp_path: Path) -> None:
     with pytest.raises(InvalidLabelSet) as refused:
         read_label_file(file)
     assert len(refused.value.message) < 500
+
+
+WHOLE = """
+mode: multi
+aggregate: max
+templates: ['a photo of {}']
+background: [something else]
+min_score: 0.2
+min_probability: 0.5
+min_margin: 0.1
+labels:
+  - name: cat
+    prompts: [a cat, a kitten]
+    negatives: [no cat]
+    category: animal
+    min_score: 0.25
+  - name: Rex
+    examples: [rex.jpg, {uri: "s3://b/rex.jpg", digest: "%s"}]
+  - name: Minka
+    words_weight: 0.3
+    min_probability: 1
+    examples: minka.jpg
+""" % ("0" * 64)
+
+
+def test_a_file_may_say_all_that_a_label_set_has() -> None:
+    found = parse_labels(WHOLE, "yaml")
+    assert (found.mode, found.aggregate, found.templates, found.background) == (
+        "multi", "max", ("a photo of {}",), ("something else",),
+    )  # fmt: skip
+    assert (found.min_score, found.min_probability, found.min_margin) == (0.2, 0.5, 0.1)
+    cat, rex, minka = found.labels
+    assert (cat.negatives, cat.category, cat.min_score) == (("no cat",), "animal", 0.25)
+    assert rex.prompts == (), "a label of images alone has no words"
+    assert rex.examples == (Example("rex.jpg"), Example("s3://b/rex.jpg", "0" * 64))
+    assert (minka.prompts, minka.words_weight, minka.min_probability) == (("Minka",), 0.3, 1.0)
+
+
+def test_examples_are_found_from_the_folder_of_their_file(tmp_path: Path) -> None:
+    (tmp_path / "pets.yaml").write_text(WHOLE)
+    rex = read_label_file(tmp_path / "pets.yaml").labels[1]
+    assert [one.uri for one in rex.examples] == [str(tmp_path / "rex.jpg"), "s3://b/rex.jpg"]
+
+
+def test_a_name_is_kept_and_its_prompt_is_what_one_would_say() -> None:
+    found = parse_labels("hot_dog\nn02123045_tabby_cat\n", "txt")
+    assert [(one.name, one.prompts) for one in found.labels] == [
+        ("hot_dog", ("hot dog",)),
+        ("n02123045_tabby_cat", ("tabby cat",)),
+    ]
+
+
+def test_csv_tells_the_columns_by_its_header() -> None:
+    table = "label,prompt,category,min_score,template\ncat,a cat,animal,.2,{}\ncat,a kitten,,,\ncar,,thing,,\n"
+    found = parse_labels(table, "csv")
+    assert found.templates == ("{}",)
+    assert [(one.name, one.prompts, one.category, one.min_score) for one in found.labels] == [
+        ("cat", ("a cat", "a kitten"), "animal", 0.2),
+        ("car", ("car",), "thing", None),
+    ]
+
+
+def test_a_plain_table_is_read_as_ever() -> None:
+    assert parse_labels("cat\ndog,dog,puppy", "csv") == PETS
+    assert parse_labels("class,first words,others\ncat,cat\ndog,dog,puppy", "csv") == PETS
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "words"),
+    [
+        ("yaml", "cat: a\ndog: b\ncat: c", r"pets: the key 'cat' stands twice, in lines 1 and 3"),
+        ("yaml", "- cat\n- dog\n- cat", r"pets names the label 'cat' twice \(label 1 and label 3\)"),
+        ("txt", "cat\n\n# pets\ndog\ncat", r"'cat' twice \(line 1 and line 5\)"),
+        ("yaml", "labels: [a, b]\nmode: both", "pets has the mode 'both'; the modes are single, multi, binary"),
+        ("yaml", "labels: [a, b]\naggregate: sum", "pets joins its prompts by 'sum'"),
+        ("yaml", "labels: [a, b]\nmin_score: 1.5", "min_score of pets is 1.5; it lies between -1 and 1"),
+        ("yaml", "labels: [a, b]\nmin_margin: -0.1", "min_margin of pets is -0.1; it lies between 0 and 1"),
+        ("yaml", "labels: [a, b]\nmin_score: yes", "min_score of pets is True, not a number"),
+        ("json", '{"labels": ["a", "b"], "min_score": NaN}', "min_score of pets is nan"),
+        ("yaml", "labels: [a]", "needs at least two labels"),
+        ("yaml", "a: {min_probability: 2}\nb:", "min_probability of the label 'a' of pets is 2"),
+        ("yaml", "a: {colour: red}\nb:", "unknown keys 'colour'; known are name, prompts"),
+        ("yaml", "a: {words_weight: .5}\nb:", "words_weight, but no examples"),
+        ("yaml", "a: {examples: [{uri: x, digest: abc}]}\nb:", "is no SHA-256"),
+        ("yaml", "a: {examples: ['']}\nb:", "must name an image"),
+        ("yaml", "a: {prompt: x, prompts: y}\nb:", "its other spelling"),
+        ("csv", "label,prompt,colour\na,b,c", "unknown columns 'colour'; known are label, prompt"),
+        ("csv", "label,category,category\na,b,c", "the column 'category' twice"),
+        ("csv", "label,min_score\na,x\nb,", "line 2: min_score is 'x', not a number"),
+        ("csv", "label,prompt,category\na,,x\nb\na,,y", "line 4: category is 'y' here, and 'x' above"),
+        ("csv", "label,category\na,x,y\nb", "line 2: the cell 'y' stands under no column"),
+        ("csv", "label,prompt\na,b\n,c", "line 3: the prompt 'c' belongs to no label"),
+        ("csv", f"label,digest\na,{'0' * 64}\nb", "line 2: a digest stands without its example"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_place(form: str, text: str, words: str) -> None:
+    with pytest.raises(InvalidLabelSet, match=words):
+        parse_labels(text, form, "pets")
+
+
+def test_a_template_without_its_place_is_named_with_file_and_number() -> None:
+    with pytest.raises(InvalidTemplate, match=r"pets, template 2: the template 'a photo' must hold \{\} once"):
+        parse_labels("labels: [a, b]\ntemplates: ['a {}', a photo]", "yaml", "pets")
+
+
+def test_one_label_is_enough_where_something_stands_against_it() -> None:
+    for text in ("mode: multi\nlabels: [cat]", "mode: binary\nlabels: [cat]", "labels: [cat]\nbackground: [a photo]"):
+        assert len(parse_labels(text, "yaml").labels) == 1
+
+
+def test_a_set_is_written_as_a_person_would_write_it() -> None:
+    assert (
+        write_labels(PETS)
+        == "mode: single\ntemplates: []\nlabels:\n  - cat\n  - name: dog\n    prompts:\n      - dog\n      - puppy\n"
+    )
+    assert write_labels(PETS, "csv") == "label,prompt\ncat,cat\ndog,dog\ndog,puppy\n"
+    assert json.loads(write_labels(PETS, "json"))["labels"] == ["cat", {"name": "dog", "prompts": ["dog", "puppy"]}]

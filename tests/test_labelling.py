@@ -27,6 +27,8 @@ def test_a_set_is_replaced_only_on_request_and_counts_its_versions(any_library: 
         save_label_set(any_library, "pets", PETS)
     second = save_label_set(any_library, "pets", draft_of([("a", []), ("b", [])], ["a {}"]), replace=True)
     assert (second.version, second.created_at) == (2, first.created_at)
+    assert first.updated_at is not None  # as for built-in sets
+    assert second.updated_at is not None
     assert second.updated_at >= first.updated_at
     assert show_label_set(any_library, "pets").templates == ["a {}"]
 

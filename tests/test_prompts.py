@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from clipsearch.errors import EmptyText, InvalidInput, InvalidTemplate, TextTooLong
-from clipsearch.prompts import check_template, clean_text, fill, prompts_of
+from clipsearch.prompts import check_template, clean_text, fill, plain_words, prompts_of
 
 
 @given(st.text(), st.text(st.characters(exclude_characters="{}")), st.text(st.characters(exclude_characters="{}")))
 def test_filling_puts_the_label_in_its_place_whatever_it_holds(label: str, before: str, after: str) -> None:
+    assume(not before.endswith("a(n) "))  # which asks for the article
     assert fill(f"{before}{{}}{after}", label) == before + label + after
 
 
@@ -50,3 +51,23 @@ def test_every_template_meets_every_text_once(texts: list[str], templates: list[
     pairs = prompts_of(texts, templates)
     assert set(pairs) == {(template, text) for template in templates for text in texts}
     assert len(pairs) == len(set(pairs))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("cat", "cat"), ("hot_dog", "hot dog"), ("_", "_"), ("n02123045_tabby_cat", "tabby cat"),
+     ("n02123045", "n02123045"), ("T-shirt", "T-shirt"), ("a  b", "a b")],
+)  # fmt: skip
+def test_a_name_is_said_without_underscores_and_numbers(name: str, words: str) -> None:
+    assert plain_words(name) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "article"),
+    [("apple", "an"), ("cat", "a"), ("umbrella", "an"), ("unicycle", "a"), ("uniform", "a"), ("hourglass", "an"),
+     ("ukulele", "a"), ("European hedgehog", "a"), ("orange", "an"), ("unusual cat", "an"), ("USB stick", "a"),
+     ("one-way sign", "a"), ("ice", "an"), ("igloo", "an"), ("undershirt", "an")],
+)  # fmt: skip
+def test_a_template_may_ask_for_the_article_that_fits(text: str, article: str) -> None:
+    assert fill("a photo of a(n) {}.", text) == f"a photo of {article} {text}."
+    assert fill("a photo of a {}.", text) == f"a photo of a {text}."

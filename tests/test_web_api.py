@@ -191,7 +191,7 @@ def test_what_changed_or_went_away_since_it_was_indexed_is_not_shown(site: Site)
 
 def test_a_search_prints_the_same_object_as_the_verb(client: CheckedClient, shared_site: Site) -> None:
     answer = client.get(f"{HERE}/search?text=dog&k=3&offset=1").get_json()
-    same = search(shared_site.library, Query(terms=(Term(text="dog"),), k=3, offset=1))
+    same = search(shared_site.library, Query(terms=(Term(text="dog"),), k=3, offset=1, relevance=True))
     assert answer == json.loads(same.model_dump_json())
     assert [hit["rank"] for hit in answer["hits"]] == [2, 3, 4]
 
@@ -256,6 +256,21 @@ def test_a_search_without_an_answer_says_why(client: CheckedClient) -> None:
     found = client.get(f"{HERE}/search?text=dog&min_score=1").get_json()
     assert found["hits"] == []
     assert found["notice"] == "no image reaches the score 1"
+
+
+def test_every_hit_tells_its_relevance_and_a_cut_may_leave_nothing(client: CheckedClient) -> None:
+    whole = client.get(f"{HERE}/search?text=dog").get_json()
+    assert all(0 <= hit["relevance"] <= 1 for hit in whole["hits"])
+    assert whole["cut"] is None
+    untold = client.get(f"{HERE}/search?text=dog&relevance=false").get_json()
+    assert {hit["relevance"] for hit in untold["hits"]} == {None}
+    body = {"terms": [{"text": "dog"}], "min_relevance": 1.0, "auto_cut": True}
+    for found in (client.post(f"{HERE}/search", json=body), client.get(f"{HERE}/search?text=dog&min_relevance=1")):
+        answer = found.get_json()
+        assert answer["hits"] == []
+        assert answer["notice"].startswith("nothing matches")
+        assert answer["cut"] == {"min_relevance": 1, "min_score": None, "left_out": True}
+    assert client.get(f"{HERE}/search?text=dog&min_relevance=2").status_code == 422
 
 
 # Classification

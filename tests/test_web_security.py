@@ -324,7 +324,7 @@ def test_markup_in_file_names_and_labels_is_text_on_the_page(site: Site) -> None
     job = site.client.post(f"{HERE}/jobs", json={"source": str(site.photos)}).headers["Location"]
     while site.client.get(job).get_json()["state"] in {"queued", "running"}:
         pass
-    page = site.client.get("/?q=<script>alert(1)</script>").get_data(as_text=True)
+    page = site.client.get("/?all=1&q=<script>alert(1)</script>").get_data(as_text=True)
     assert "<script>alert" not in page
     assert "<img src=x" not in page
     assert "<b>x" not in page

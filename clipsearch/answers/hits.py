@@ -30,8 +30,20 @@ class Hit(Answer):
 
     rank: int = Field(description="1 is the best")
     score: float = Field(description="cosine similarity, -1 to 1; higher is closer")
+    relevance: float | None = Field(
+        default=None,
+        description="0 to 1: how unusual the score is for such a query on this collection, where asked for",
+    )
     image: ImageInfo
     duplicates: list[int] = Field(default_factory=list, description="ids collapsed into this hit")
+
+
+class Cut(Answer):
+    """What was left out for its relevance."""
+
+    min_relevance: float = Field(description="images below this relevance were left out")
+    min_score: float | None = Field(description="the same as a score of this query; none where no image can reach it")
+    left_out: bool = Field(description="whether an image that would be in the answer was left out")
 
 
 class SearchAnswer(Answer):
@@ -45,3 +57,4 @@ class SearchAnswer(Answer):
     truncated: bool = Field(description="whether a text went beyond the model's context and was cut")
     unknown_words: list[str] = Field(description="words of the query that the model never saw, where it can tell")
     notice: str | None = Field(default=None, description="why there is no hit, where that is known")
+    cut: Cut | None = Field(default=None, description="what was left out for its relevance, where that was asked for")

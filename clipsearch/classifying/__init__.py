@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipsearch.classifying.classify import classify_pictures, classify_stored
+from clipsearch.classifying.classify import classify_pictures, classify_stored, classify_with_sets
 from clipsearch.classifying.pictures import PictureSource
 from clipsearch.classifying.stored import PredictionBlock, StoredPredictions, classify_all
 
@@ -13,4 +13,5 @@ __all__ = [
     "classify_all",
     "classify_pictures",
     "classify_stored",
+    "classify_with_sets",
 ]

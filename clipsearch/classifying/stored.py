@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.classifying.choices import Choice, choice_of, label_set_of
-from clipsearch.classifying.scoring import Ranked, ranker
+from clipsearch.answers import Classification
+from clipsearch.choices import Choice, choice_of, label_set_of
+from clipsearch.classifying.telling import told
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.filtering import filtered_ids
-from clipsearch.database.images import get_image
+from clipsearch.database.images import get_image, image_rows
 from clipsearch.database.label_sets import LabelSetRow
 from clipsearch.errors import InvalidInput
 from clipsearch.indexes import IndexView
 from clipsearch.library import Library
 from clipsearch.queries import Filters, Labels
+from clipsearch.scoring import Ranked
 
 BLOCK = 4_096
 
@@ -54,12 +56,33 @@ class StoredPredictions:
     def __iter__(self) -> Iterator[PredictionBlock]:
         if self.choice is None or self.view is None:
             return
-        rank = ranker(self.choice.vectors, self.view.model.model, self.top, len(self.ids))
+        rank = self.choice.ranker(self.top, len(self.ids))
         for start in range(0, len(self.ids), BLOCK):
             ids = self.ids[start : start + BLOCK]
             yield PredictionBlock(ids, rank(_unit(self.view.index.vectors(ids))))
             if self.on_progress is not None:
                 self.on_progress(start + len(ids), len(self.ids))
+
+    def classifications(self, library: Library) -> Iterator[Classification]:
+        """What is answered of each image, one after the other; those that have left the collection are passed over."""
+        for block in self:
+            with library.database.read() as connection:
+                rows = image_rows(connection, block.ids.tolist())
+            there = np.array([number in rows for number in block.ids.tolist()], dtype=np.bool_)
+            numbers = block.ids[there].tolist()
+            uris = [rows[number].uri for number in numbers]
+            yield from told(self.label_set, block.ranked.only(there), uris, numbers)
+
+    @property
+    def model_name(self) -> str:
+        """The model that made the embeddings."""
+        return self.collection.model_name if self.view is None else self.view.model.model.name
+
+    def warnings(self, library: Library) -> list[str]:
+        """What is to be said with the answer."""
+        if self.choice is None:
+            return [f"the collection {self.collection.name!r} holds no images yet"]
+        return self.choice.warnings(library.loaded_encoder(self.collection.model_name))
 
 
 def classify_all(

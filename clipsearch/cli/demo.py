@@ -122,7 +122,7 @@ def _classify(library: Library, pictures: Path, called: str) -> None:
     some = results[:: max(1, len(results) // _CLASSIFIED)][:_CLASSIFIED]
     rows = [
         (
-            one.label,
+            one.label or "-",
             f"{one.predictions[0].probability:.0%}",
             str(_short(Path(path_shown(one.uri)), pictures)),
             f"{one.predictions[1].label} {one.predictions[1].probability:.0%}",

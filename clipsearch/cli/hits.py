@@ -37,6 +37,9 @@ def answer_options(command: Function) -> Function:
             click.option("--top", "-k", "k", type=int, default=20, metavar="N", show_default=True, help="How many."),
             click.option("--offset", type=int, default=0, metavar="N", help="Leave out the first N."),
             click.option("--min-score", type=float, metavar="X", help="Only from this score on (-1 to 1)."),
+            click.option("--min-relevance", type=float, metavar="X", help="Only from this relevance on (0 to 1)."),
+            click.option("--auto-cut", is_flag=True, help="Only what matches, which may be nothing."),
+            click.option("--relevance", is_flag=True, help="Tell how unusual each score is here (0 to 1)."),
             click.option("--collapse-duplicates", is_flag=True, help="Show near-duplicates once."),
             click.option("--exact", is_flag=True, help="Compare with every image, however many there are."),
             click.option("--paths-only", is_flag=True, help="Print one path a line."),
@@ -87,17 +90,20 @@ def give(answer: SearchAnswer | ToldAnswer, form: Form, title: str) -> None:
 def print_hits(hits: Sequence[Hit | ToldHit], beside: Path | None = None) -> None:
     """The table for people; with ``beside``, files under that folder by their shorter names."""
     top = f"{beside.absolute()}/" if beside else ""
+    told = any(hit.relevance is not None for hit in hits)
     rows = [
         (
             str(hit.rank),
             f"{hit.score:.3f}",
+            *(["" if hit.relevance is None else f"{hit.relevance:.2f}"] if told else []),
             str(hit.image.id),
             path_shown(hit.image.uri).removeprefix(top)
             + (f"  (+{len(hit.duplicates)} alike)" if hit.duplicates else ""),
         )
         for hit in hits
     ]
-    print_table(("rank", "score", "id", "file"), rows, numbers=("rank", "score", "id"))
+    names = ("rank", "score", *(["relevance"] if told else []), "id", "file")
+    print_table(names, rows, numbers=("rank", "score", "relevance", "id"))
 
 
 def _write_sheet_of_some(path: Path, hits: list[Hit], title: str) -> None:

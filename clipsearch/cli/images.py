@@ -74,15 +74,19 @@ def list_command(
 @library_options
 def show(image: str, collection: str | None, as_json: bool) -> None:
     """Show what is known of an image, named by its id or its path."""
-    from clipsearch.browsing import show_image
+    from clipsearch.browsing import image_details
 
     with open_library() as library:
-        found = show_image(library, image_named(image), collection=collection)
+        found = image_details(library, image_named(image), collection=collection)
     if as_json:
         print_json(found)
         return
     for name, value in found.model_dump(mode="json").items():
-        if value is not None:
+        if name == "tags":
+            for tag in found.tags:
+                sure = "by a person" if tag.probability is None else f"{tag.probability:.1%}"
+                say(f"{'tag:':14}{shown(f'{tag.label_set}:{tag.label}')} ({sure})")
+        elif value is not None:
             say(f"{name + ':':14}{path_shown(value) if name == 'uri' else shown(str(value))}")
 
 

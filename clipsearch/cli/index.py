@@ -61,6 +61,7 @@ def index(
     if "" in paths:  # as from a variable that is not set
         raise click.UsageError("a path is empty; for the working folder, say .")
     from clipsearch.cli.progress import progress_shown
+    from clipsearch.cli.tags import refresh as refresh_tags
     from clipsearch.indexing import IndexingOptions, index_source
 
     options = IndexingOptions(dry_run=dry_run, retry_failed=retry_failed, allow_empty=allow_empty)
@@ -71,6 +72,8 @@ def index(
         for source in sources:
             with progress_shown(shown(source.name) if len(sources) > 1 else "") as tell:
                 reports.append(index_source(library, source, collection=collection, options=options, on_progress=tell))
+        if reports and not dry_run:
+            refresh_tags(library, collection)
     if not reports:
         note("nothing was ever indexed into this collection")
     elif as_json:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli import label_editing, label_making
+from clipsearch.cli.label_making import tell_label_set, tell_warnings
 from clipsearch.cli.options import json_option, library_options, open_library, replace_option, yes_option
 from clipsearch.cli.printing import counted, note, print_json, print_table, say, shown
 from clipsearch.cli.transfer import import_options, tell_import
 
 if TYPE_CHECKING:
-    from clipsearch.answers import LabelSetInfo
-    from clipsearch.label_set import LabelSet
-
-_FORMS = {".yml": "yaml", ".yaml": "yaml", ".json": "json", ".csv": "csv"}
+    from clipsearch.answers import LabelInfo, LabelSetInfo
 
 
 @click.group()
 def labels() -> None:
-    """Make, show and delete label sets to classify with."""
+    """Make, show, change and delete label sets to classify with."""
+
+
+for _command in (
+    label_making.create,
+    label_making.export,
+    label_editing.add,
+    label_editing.remove,
+    label_editing.edit,
+    label_editing.threshold,
+    label_editing.add_example,
+    label_editing.check,
+):
+    labels.add_command(_command)
 
 
 @labels.command("list")
@@ -46,64 +55,100 @@ def list_command(as_json: bool) -> None:
 
 @labels.command("show")
 @click.argument("name")
+@click.option("--version", type=click.IntRange(min=1), metavar="N", help="As it was in this version.")
 @json_option
 @library_options
-def show(name: str, as_json: bool) -> None:
-    """Show a label set with its prompts."""
+def show(name: str, version: int | None, as_json: bool) -> None:
+    """Show a label set with its prompts; builtin:NAME shows a built-in one."""
     from clipsearch.labelling import show_label_set
 
     with open_library() as library:
-        found = show_label_set(library, name)
+        found = show_label_set(library, name, version)
     if as_json:
         print_json(found)
         return
     say(f"{shown(found.name)}, version {found.version}")
-    for template in found.templates:
-        say(f"template: {shown(template)}")
-    rows = [(one.name, "  |  ".join(prompt for prompt in one.prompts if prompt != one.name)) for one in found.labels]
-    print_table(("label", "prompts"), rows)
-    _warn(found)
+    for line in _settings_of(found):
+        say(line)
+    rows = [(one.name, _words_of(one), _more_of(one)) for one in found.labels]
+    if any(more for *_, more in rows):
+        print_table(("label", "prompts", "more"), rows)
+    else:
+        print_table(("label", "prompts"), [row[:2] for row in rows])
+    tell_warnings(found.warnings)
 
 
-@labels.command("create")
+def _settings_of(found: LabelSetInfo) -> list[str]:
+    lines = [f"template: {shown(template)}" for template in found.templates]
+    if found.mode != "single":
+        lines.append(f"mode: {found.mode}")
+    if found.aggregate != "mean_embedding":
+        lines.append(f"prompts joined by: {found.aggregate}")
+    lines += [f"background: {shown(text)}" for text in found.background]
+    thresholds = {"score": found.min_score, "probability": found.min_probability, "margin": found.min_margin}
+    return lines + [f"least {what}: {value:g}" for what, value in thresholds.items() if value is not None]
+
+
+def _words_of(label: LabelInfo) -> str:
+    return "  |  ".join(prompt for prompt in label.prompts if prompt != label.name)
+
+
+def _more_of(label: LabelInfo) -> str:
+    parts = [f"category {label.category}"] if label.category is not None else []
+    parts += [f"not: {negative}" for negative in label.negatives]
+    parts += [counted(len(label.examples), "example")] if label.examples else []
+    numbers = {"words": label.words_weight, "score >=": label.min_score, "probability >=": label.min_probability}
+    return ", ".join(parts + [f"{what} {value:g}" for what, value in numbers.items() if value is not None])
+
+
+@labels.command("history")
 @click.argument("name")
-@click.argument("label", nargs=-1)
-@click.option("--file", "-f", "source", metavar="FILE", help="YAML, JSON, CSV, or a label a line; - is stdin.")
-@click.option("--form", type=click.Choice(["yaml", "json", "csv", "lines"]), help="What the file is, if its name lies.")
-@click.option("--prompt", "prompts", multiple=True, metavar="LABEL=TEXT", help="Other words for a label.")
-@click.option("--template", "templates", multiple=True, metavar="TEXT", help="'a photo of a {}.'; may be repeated.")
+@json_option
+@library_options
+def history(name: str, as_json: bool) -> None:
+    """List the versions of a label set with what each changed; `show --version N` shows one."""
+    from clipsearch.labelling import label_set_history
+
+    with open_library() as library:
+        found = label_set_history(library, name)
+    if as_json:
+        print_json({"versions": [one.model_dump(mode="json") for one in found]})
+        return
+    rows = [
+        (str(one.version), f"{one.made_at:%Y-%m-%d %H:%M}", one.mode, f"{one.labels:,}", "; ".join(one.changes))
+        for one in found
+    ]
+    print_table(("version", "made", "mode", "labels", "changes"), rows, numbers=("version", "labels"))
+
+
+@labels.command("builtin")
+@json_option
+@library_options
+def builtin(as_json: bool) -> None:
+    """List the label sets that come with clipsearch; they are used as builtin:NAME."""
+    from clipsearch.labelling import list_built_in
+
+    found = list_built_in()
+    if as_json:
+        print_json({"label_sets": [one.model_dump(mode="json") for one in found]})
+        return
+    rows = [(one.name, f"{len(one.labels):,}", "  ".join(one.templates)) for one in found]
+    print_table(("name", "labels", "templates"), rows, numbers=("labels",))
+
+
+@labels.command("install")
+@click.argument("name")
+@click.option("--as", "new_name", metavar="NAME", help="What to call the copy; as it is called where none is given.")
 @replace_option
 @json_option
 @library_options
-def create(
-    name: str,
-    label: tuple[str, ...],
-    source: str | None,
-    form: str | None,
-    prompts: tuple[str, ...],
-    templates: tuple[str, ...],
-    replace: bool,
-    as_json: bool,
-) -> None:
-    """Store labels under NAME.
+def install(name: str, new_name: str | None, replace: bool, as_json: bool) -> None:
+    """Copy a built-in label set into the library, to be changed there."""
+    from clipsearch.labelling import install_built_in
 
-    \b
-    clipsearch labels create animals cat dog "guinea pig"
-    clipsearch labels create animals --file animals.yaml --replace
-    clipsearch labels create sky clear cloudy --prompt "clear=a blue sky" --template "a photo of {}"
-    """
-    if not label and source is None and not prompts:
-        raise click.UsageError(f"name the labels: clipsearch labels create {name} cat dog, or --file FILE")
-    from clipsearch.labelling import save_label_set
-
-    draft = _draft(name, label, source, form, _split(prompts), templates)
     with open_library() as library:
-        made = save_label_set(library, name, draft, replace=replace)
-    if as_json:
-        print_json(made)
-        return
-    say(f"label set {shown(made.name)!r}, version {made.version}: {counted(len(made.labels), 'label')}")
-    _warn(made)
+        made = install_built_in(library, name, new_name=new_name, replace=replace)
+    tell_label_set(made, as_json)
 
 
 @labels.command("delete")
@@ -159,59 +204,3 @@ def import_command(
             replace=replace,
         )
     tell_import(report, as_json, "label")
-
-
-def _draft(
-    name: str,
-    label: Sequence[str],
-    source: str | None,
-    form: str | None,
-    prompts: dict[str, list[str]],
-    templates: Sequence[str],
-) -> LabelSet:
-    from clipsearch.label_files import draft_of
-    from clipsearch.prompts import clean_text
-
-    from_file = _read(source, form) if source is not None else None
-    pairs: list[tuple[str, Sequence[str]]] = [(one.name, one.prompts) for one in from_file.labels] if from_file else []
-    known = {one for one, _ in pairs}
-    pairs += [(one, ()) for one in label]
-    known |= set(label)
-    pairs += [(one, ()) for one in prompts if one not in known]
-    # A label's own name is its prompt only as long as it has no other.
-    whole = [(one, ([*own] if tuple(own) != (one,) else []) + prompts.get(one, [])) for one, own in pairs]
-    chosen = tuple(templates) or (from_file.templates if from_file else ())
-    return draft_of(whole, chosen, name=f"the label set {clean_text(name, what='the name of the label set')!r}")
-
-
-def _read(source: str, form: str | None) -> LabelSet:
-    from clipsearch.errors import InvalidLabelSet
-    from clipsearch.label_files import parse_labels, read_label_file
-
-    if source != "-":
-        path = Path(os.path.expanduser(source))
-        if form is None or _FORMS.get(path.suffix.lower()) == form:
-            return read_label_file(path)
-        data, name = path.read_bytes(), source
-    else:
-        data, name = sys.stdin.buffer.read(), "the label set on stdin"
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidLabelSet(f"{name} is not UTF-8") from error
-    return parse_labels(text, form or ("json" if text.lstrip()[:1] in ("{", "[") else "lines"), name)
-
-
-def _split(prompts: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for one in prompts:
-        label, equals, text = (part.strip() for part in one.partition("="))
-        if not (label and equals and text):
-            raise click.UsageError(f"--prompt is written LABEL=TEXT, not {one!r}")
-        found.setdefault(label, []).append(text)
-    return found
-
-
-def _warn(label_set: LabelSetInfo) -> None:
-    for warning in label_set.warnings:
-        note(f"warning: {shown(warning)}")

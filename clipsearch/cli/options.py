@@ -84,6 +84,9 @@ def filter_options(command: Function) -> Function:
             click.option("--min-height", type=int, metavar="N", help="At least this high."),
             click.option("--max-height", type=int, metavar="N", help="At most this high."),
             click.option("--format", "formats", multiple=True, metavar="NAME", help="Only JPEG, PNG, …"),
+            click.option("--tag", "tags", multiple=True, metavar="SET:LABEL", help="Only so tagged; SET:- for none."),
+            click.option("--min-tag-score", type=float, metavar="X", help="Tags from this cosine on."),
+            click.option("--min-tag-probability", type=float, metavar="P", help="Tags from this probability on."),
         ]
     ):
         command = decorator(command)

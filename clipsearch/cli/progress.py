@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LINE_SECONDS = 5.0
 # The pace of the last half minute: what was skipped at the start says nothing about the end.
 WINDOW_SECONDS = 30.0
+# Steps of which it is known how much there is to do.
+MEASURED = ("indexing", "tagging")
 
 
 @contextmanager
@@ -53,7 +55,7 @@ class Pace:
 
     def words(self, progress: Progress) -> str:
         """For instance ``45 images/s, 0:06 left``; nothing until there is something to measure."""
-        if progress.step != "indexing":
+        if progress.step not in MEASURED:
             return ""
         now = time.monotonic()
         self._marks.append((now, progress.done))
@@ -96,7 +98,7 @@ class _Lines:
 
     def _line(self, progress: Progress) -> str:
         words = [f"{self._what}{progress.step}"]
-        if progress.step == "indexing" and progress.total is not None:
+        if progress.step in MEASURED and progress.total is not None:
             words[0] += f": {progress.done:,} of {progress.total:,}"
             words += [self._pace.words(progress), f"{progress.failed:,} failed" if progress.failed else ""]
         return ", ".join(word for word in words if word)
@@ -125,7 +127,7 @@ def _bar(what: str) -> Iterator[OnProgress]:
                 task,
                 description=f"{what}: {progress.step}" if what else progress.step,
                 # A step that cannot be measured pulses.
-                total=progress.total if progress.step == "indexing" else None,
+                total=progress.total if progress.step in MEASURED else None,
                 completed=progress.done,
                 pace=", ".join(word for word in words if word),
             )

@@ -42,6 +42,7 @@ class ToldHit:
 
     rank: int
     score: float
+    relevance: float | None
     image: ToldImage
     duplicates: list[int]
     whole: dict[str, Any]
@@ -165,7 +166,14 @@ def _told(whole: Any) -> ToldAnswer:
     if whole["stale"]:
         raise ValueError("it is catching up with the collection")
     hits = [
-        ToldHit(hit["rank"], hit["score"], ToldImage(hit["image"]["id"], hit["image"]["uri"]), hit["duplicates"], hit)
+        ToldHit(
+            hit["rank"],
+            hit["score"],
+            hit["relevance"],
+            ToldImage(hit["image"]["id"], hit["image"]["uri"]),
+            hit["duplicates"],
+            hit,
+        )
         for hit in whole["hits"]
     ]
     return ToldAnswer(hits, whole["truncated"], whole["unknown_words"], whole["notice"], whole)

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from clipsearch.queries import Query, Term
 
 
+# What of a query is no filter.
+_DEPTH = ("k", "offset", "min_score", "min_relevance", "auto_cut", "relevance", "collapse_duplicates", "exact")
+
+
 @click.command("search")
 @click.argument("query", required=False)
 @click.option("--text", "texts", multiple=True, metavar="WORDS", help="Words, whatever they look like.")
@@ -178,5 +182,5 @@ def _body(terms: Sequence[Part], given: dict[str, Any]) -> dict[str, Any] | None
 
 def _apart(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """How much of the answer is wanted, and the filters."""
-    depth = {name: given[name] for name in ("k", "offset", "min_score", "collapse_duplicates", "exact")}
+    depth = {name: given[name] for name in _DEPTH}
     return depth, {name: value for name, value in given.items() if name not in depth}

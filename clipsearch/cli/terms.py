@@ -199,7 +199,8 @@ def filter_values(**given: object) -> dict[str, Any]:
         from clipsearch.images import absolute
 
         glob = absolute(os.path.expanduser(glob))
-    return {**given, "formats": tuple(names) or None, "path_prefix": _prefix(prefix), "path_glob": glob}
+    whole = {"formats": tuple(names) or None, "path_prefix": _prefix(prefix), "path_glob": glob}
+    return {**given, **whole, "tags": given.get("tags") or None}
 
 
 def _prefix(value: object) -> str | None:

@@ -61,6 +61,7 @@ def import_embeddings_command(
     as_json: bool,
 ) -> None:
     """Put the rows of an .npy file into a collection: row N is the image that name N names."""
+    from clipsearch.cli.tags import refresh as refresh_tags
     from clipsearch.importing import import_embeddings
 
     with open_library() as library:
@@ -73,6 +74,7 @@ def import_embeddings_command(
             logit_bias=logit_bias,
             collection=collection,
         )
+        refresh_tags(library, collection)
     tell_import(report, as_json, "image")
 
 

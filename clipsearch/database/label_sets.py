@@ -132,7 +132,8 @@ def _insert_examples(connection: Connection, number: int, wanted: LabelSet) -> N
     if not any(label.examples for label in wanted.labels):
         return
     columns = (label_table.c.position, label_table.c.id)
-    ids = dict(connection.execute(select(*columns).where(label_table.c.label_set_id == number)).tuples().all())
+    found = connection.execute(select(*columns).where(label_table.c.label_set_id == number))
+    ids = {row.position: row.id for row in found}
     rows = [
         {"label_id": ids[place], "position": position, "digest": example.digest, "uri": example.uri}
         for place, label in enumerate(wanted.labels)

@@ -25,14 +25,18 @@ def csv_lines(rows: Rows) -> Iterator[str]:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(COLUMNS)
+    yield _taken(written)
     for row in rows:
         for label in row.labels or (None,):
             writer.writerow(_cells(row, label))
-        yield written.getvalue()
-        written.seek(0)
-        written.truncate()
-    if written.tell():  # no image at all: the names of the columns alone
-        yield written.getvalue()
+        yield _taken(written)
+
+
+def _taken(written: io.StringIO) -> str:
+    text = written.getvalue()
+    written.seek(0)
+    written.truncate()
+    return text
 
 
 def _cells(row: LabelledImage, label: GivenLabel | None) -> list[object]:

@@ -64,7 +64,7 @@ class TakenNames:
             self._taken.add(key)
             return name
         stem, dot, suffix = name.rpartition(".")
-        if not stem or "." in name[:1]:
+        if not stem:
             stem, dot, suffix = name, "", ""
         number = self._next.get(key, 2)
         while (numbered := _key(f"{stem}-{number}{dot}{suffix}")) in self._taken:

@@ -37,8 +37,9 @@ def staged_folder(target: Path) -> Iterator[Path]:
     Raises AlreadyExists, also for what came there meanwhile; StorageFull.
     """
     refuse_occupied(target)
-    with _cleared(Path(_made(target))) as place, _translated(target):
-        place.chmod(0o777 & ~_umask())
+    with _cleared(_made(target)) as hidden, _translated(target):
+        place = hidden / target.name  # not the hidden folder itself, which nobody else may read
+        place.mkdir()
         yield place
         try:
             os.rename(place, target)  # over an empty folder, never over a full one
@@ -54,16 +55,16 @@ def staged_file(target: Path) -> Iterator[Path]:
     refuse_occupied(target)
     if target.is_dir():
         raise AlreadyExists(f"{str(target)!r} is a folder; name a file")
-    with _cleared(Path(_made(target))) as folder, _translated(target):
-        place = folder / target.name
+    with _cleared(_made(target)) as hidden, _translated(target):
+        place = hidden / target.name
         yield place
         _flush(place)
         _move_new(place, target)
 
 
-def _made(target: Path) -> str:
+def _made(target: Path) -> Path:
     with _translated(target):
-        return tempfile.mkdtemp(prefix=f".{target.name[:100]}.partial-", dir=target.parent)
+        return Path(tempfile.mkdtemp(prefix=f".{target.name[:50]}.partial-", dir=target.parent))
 
 
 @contextmanager
@@ -98,10 +99,3 @@ def _move_new(place: Path, target: Path) -> None:
 def _flush(place: Path) -> None:
     with place.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    # Asking is setting: there is no other way that every system knows.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

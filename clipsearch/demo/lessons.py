@@ -15,11 +15,15 @@ import numpy.typing as npt
 
 from clipsearch.demo.captions import Caption, describe
 from clipsearch.demo.grading import Codes, encode_caption, encode_scene
-from clipsearch.demo.scenes import COLOURS, OBJECTS, Scene, Thing, sample_scene
-from clipsearch.demo.wording import words_in
+from clipsearch.demo.scenes import COLOURS, OBJECTS, PLACES, Scene, Thing, sample_scene
+from clipsearch.demo.wording import OBJECT_NAMES, OPENINGS, with_article, words_in
 
 CAPTIONS_PER_PICTURE: Final = 6
+LABELS_PER_OBJECT: Final = 24
 _CHUNK: Final = 500
+# So many scenes are made to hold several kinds of thing; chance adds some. Left to chance, too few do for a model to
+# learn to see three things apart.
+_MIXED_SHARE: Final = 0.6
 # Width and height as they will be drawn for the book, smaller.
 _SHAPES: Final = ((288, 216), (304, 200), (240, 240), (216, 288), (280, 224))
 
@@ -29,7 +33,10 @@ Marks = list[tuple[Bytes, Bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """Square pictures; for each of them several captions, and as many foils: the same wording of a scene gone wrong."""
+    """Square pictures; for each of them several captions, and as many foils: the same wording of a scene gone wrong.
+
+    Besides, for each object several labels: wordings that name it and nothing else.
+    """
 
     pictures: Bytes
     scenes: Codes
@@ -37,6 +44,7 @@ class Lessons:
     claims: Codes
     foils: list[list[str]]
     foil_claims: Codes
+    labels: list[list[str]]
     marks: Marks
 
 
@@ -44,7 +52,7 @@ def draw_lessons(folder: Path, count: int, seed: int, side: int, *, workers: int
     """Sample `count` scenes without held-out combinations and draw them, or take them from `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     scenes = training_scenes(count, seed)
-    path = folder / f"lessons-{count}-{seed}-{side}.npy"
+    path = folder / f"mixed-lessons-{count}-{seed}-{side}.npy"
     if not path.exists():
         aside = path.with_suffix(".part.npy")
         pictures = np.lib.format.open_memmap(aside, "w+", np.uint8, (count, side, side, 3))
@@ -64,6 +72,7 @@ def draw_lessons(folder: Path, count: int, seed: int, side: int, *, workers: int
         claims=np.stack([np.stack([encode_caption(caption) for caption in several]) for several in captions]),
         foils=[[caption.text for caption in several] for several in foils],
         foil_claims=np.stack([np.stack([encode_caption(caption) for caption in several]) for several in foils]),
+        labels=_labels(random.Random(seed + 3)),
         marks=draw_marks(seed),
     )
 
@@ -85,12 +94,25 @@ def _worded(
     return captions, foils
 
 
+def _labels(rng: random.Random) -> list[list[str]]:
+    """For each object, in their order: its names, now bare, now as somebody would write a prompt."""
+    return [
+        [
+            f"{rng.choice(('', f'{rng.choice(OPENINGS)} '))}{with_article(rng.choice(OBJECT_NAMES[name]))}"
+            for _ in range(LABELS_PER_OBJECT)
+        ]
+        for name in OBJECTS
+    ]
+
+
 def spoiled(scene: Scene, rng: random.Random) -> Scene:
-    """The scene with one thing wrong: mostly an object, else a colour, the number, or two colours changed over.
+    """The scene with one thing wrong: an object mostly, the place, a colour, the number, or two colours changed over.
 
     Place, time and colour alone tell most pictures of a batch apart, so that without such foils a model has little
-    reason to learn what the objects look like.
+    reason to learn what the objects look like. Without a wrong place now and then it forgets the place over the things.
     """
+    if rng.random() < 0.2:
+        return replace(scene, place=rng.choice([place for place in PLACES if place != scene.place]))
     things = list(scene.things)
     index, roll = rng.randrange(len(things)), rng.random()
     if len(things) > 1 and not scene.of_one_kind and roll < 0.25:
@@ -117,7 +139,11 @@ def _changed(things: list[Thing], index: int, changed: Thing) -> list[Thing]:
 def training_scenes(count: int, seed: int) -> list[Scene]:
     """The scenes of a training set; none of them holds a held-out combination."""
     rng = random.Random(seed)
-    return [sample_scene(rng) for _ in range(count)]
+    return [_mixed(rng) if rng.random() < _MIXED_SHARE else sample_scene(rng) for _ in range(count)]
+
+
+def _mixed(rng: random.Random) -> Scene:
+    return sample_scene(rng, count=2 if rng.random() < 0.4 else 3, kinds="several")
 
 
 def draw_squares(scenes: list[Scene], side: int) -> Bytes:

@@ -48,25 +48,27 @@ def write(
         known |= {"training": facts, "figures": {}}
     if figures is not None:
         known["figures"] = {name: round(value, 4) for name, value in figures.items()}
-    (folder / "README.md").write_text(_card(known, _dimension(folder)), encoding="utf-8")
+    (folder / "README.md").write_text(_card(known, _made_of(folder)), encoding="utf-8")
 
 
-def _dimension(folder: Path) -> int:
+def _made_of(folder: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
-    return int(config["model_cfg"]["embed_dim"])
+    model: dict[str, Any] = config["model_cfg"]
+    return model
 
 
-def _card(known: dict[str, Any], dimension: int) -> str:
+def _card(known: dict[str, Any], model: dict[str, Any]) -> str:
     training, figures = known.get("training", {}), known.get("figures", {})
     rows = [
         f"| {_MEANINGS[name]} | `{name}` | {value:.3f} | {f'≥ {DEMANDED[name]:.2f}' if name in DEMANDED else ''} |"
         for name, value in figures.items()
     ]
+    side = model["vision_cfg"]["image_size"]
     weights = "model" if known["family"] == "softmax" else "model_sigmoid"
     return f"""# The demo model ({known["family"]})
 
-A two-tower CLIP in an open_clip architecture (ModifiedResNet and a two-layer text transformer, 64 × 64 pixels,
-{dimension} dimensions), trained {_ORIGINS[known["family"]]} on pictures that this project draws itself.
+A two-tower CLIP in an open_clip architecture (ModifiedResNet and a two-layer text transformer, {side} × {side} pixels,
+{model["embed_dim"]} dimensions), trained {_ORIGINS[known["family"]]} on pictures that this project draws itself.
 Family: {_FAMILIES[known["family"]]}.
 
 It loads as any local checkpoint: `local-dir:clipsearch/demo/{weights}`.

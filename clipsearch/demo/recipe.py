@@ -29,12 +29,13 @@ class Recipe:
     batch: int = 128
     rate: float = 1.5e-3
     dimension: int = 128
+    label_share: float = 0.15
     trunk_of: str | None = None
 
 
 SOFTMAX = Recipe(scale=math.log(1 / 0.07), bias=None, seed=11)
-# The sibling keeps the trunk of the first family's picture tower and learns all that comes after it anew, under
-# its own loss and into a space of its own: minutes instead of an hour, for what tests need it for.
+# The sibling keeps the trunk of the first family's picture tower and goes on with all that comes after it, under its
+# own loss and in a space of its own: minutes instead of an hour, for what tests need it for.
 SIGMOID = Recipe(scale=math.log(20), bias=-6.0, seed=11, epochs=3, rate=1e-3, dimension=96, trunk_of="softmax")
 RECIPES = {"softmax": SOFTMAX, "sigmoid": SIGMOID}
 

@@ -24,27 +24,35 @@ class Found:
 
     image: ImageRow
     score: float
+    relevance: float | None = None
     duplicates: list[int] = field(default_factory=list)
 
     def hit(self, rank: int) -> Hit:
         """What a person gets."""
-        return Hit(rank=rank, score=self.score, image=self.image.info(), duplicates=self.duplicates)
+        return Hit(
+            rank=rank,
+            score=self.score,
+            relevance=self.relevance,
+            image=self.image.info(),
+            duplicates=self.duplicates,
+        )
 
 
-def leaders(index: VectorIndex, ranked: Sequence[tuple[ImageRow, float]], query: Query) -> tuple[list[Found], bool]:
+def leaders(index: VectorIndex, ranked: Sequence[Found], query: Query) -> tuple[list[Found], bool]:
     """The hits among these images, best first, and whether no later image could change them."""
     wanted = query.offset + query.k
     found: list[Found] = []
-    for image, score in ranked:
-        if query.min_score is not None and score < query.min_score:
+    for one in ranked:
+        if query.min_score is not None and one.score < query.min_score:
             return found, True
+        image = one.image
         leader = _leader(index, found, image) if query.collapse_duplicates else None
         if leader is not None:
             leader.duplicates.append(image.id)
         elif len(found) == wanted:
             return found, True
         else:
-            found.append(Found(image, score))
+            found.append(one)
     return found, False
 
 

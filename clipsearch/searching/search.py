@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.answers import Hit, SearchAnswer
+from clipsearch.answers import Cut, Hit, SearchAnswer
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.filtering import filtered_ids
 from clipsearch.database.images import ImageRow, image_rows
@@ -16,6 +16,7 @@ from clipsearch.errors import InvalidInput
 from clipsearch.indexes import IndexView
 from clipsearch.library import Library
 from clipsearch.queries import MAX_QUERIES, Filters, Query
+from clipsearch.searching.cutting import Measure, measures
 from clipsearch.searching.directions import Direction, check_texts, directions, of_query
 from clipsearch.searching.duplicates import Found, leaders
 from clipsearch.vector_index import Neighbours
@@ -30,8 +31,11 @@ class _Search:
     among: NDArray[np.int64] | None
     depth: int
     exact: bool
+    measure: Measure | None = None
     neighbours: list[tuple[int, float]] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
+    best_relevance: float | None = None
+    left_out: bool = False
 
     @property
     def hopeless(self) -> bool:
@@ -42,6 +46,23 @@ class _Search:
     def question(self) -> tuple[object, ...]:
         """What searches must share to be asked of the index together."""
         return self.query.filters, tuple(self.direction.excluded), self.depth, self.exact
+
+    def look_through(self, view: IndexView, rows: dict[int, ImageRow]) -> bool:
+        """Make hits of the neighbours that were found; whether no later neighbour could change them."""
+        # The index may stand a moment behind: what left the collection since is not an answer.
+        ranked = [Found(rows[number], score) for number, score in self.neighbours if number in rows]
+        self.left_out = False
+        if self.measure is not None:
+            for one, relevance in zip(ranked, self.measure.relevance([one.score for one in ranked]), strict=True):
+                one.relevance = relevance
+            self.best_relevance = ranked[0].relevance if ranked else None
+            if self.measure.least is not None:
+                near = [one for one in ranked if (one.relevance or 0.0) >= self.measure.least]
+                self.left_out = len(near) < len(ranked)
+                ranked = near
+        self.found, enough = leaders(view.index, ranked, self.query)
+        # Relevance falls with the score: once one image was left out, all that follow are.
+        return enough or self.left_out
 
 
 def search(library: Library, query: Query, *, collection: str | None = None, wait: bool = True) -> SearchAnswer:
@@ -72,9 +93,10 @@ def search_many(
         return [_answer(row, view, notice=empty) for _ in queries]
     found = directions(library, row, view.model, queries)
     allowed = _allowed(library, row, queries)
+    judged = measures(library, row, view, queries, found)
     searches = [
-        _Search(query, direction, among, query.offset + query.k + 1, query.exact)
-        for query, direction, among in zip(queries, found, allowed, strict=True)
+        _Search(query, direction, among, query.offset + query.k + 1, query.exact, measure)
+        for query, direction, among, measure in zip(queries, found, allowed, judged, strict=True)
     ]
     _gather(library, view, [one for one in searches if not one.hopeless])
     return [_answered(row, view, one) for one in searches]
@@ -107,10 +129,7 @@ def _gather(library: Library, view: IndexView, searches: Sequence[_Search]) -> N
                 rows |= image_rows(connection, new)
         short = []
         for one in searches:
-            # The index may stand a moment behind: what left the collection since is not an answer.
-            ranked = [(rows[number], score) for number, score in one.neighbours if number in rows]
-            one.found, enough = leaders(view.index, ranked, one.query)
-            if not enough and len(one.neighbours) >= one.depth:
+            if not one.look_through(view, rows) and len(one.neighbours) >= one.depth:
                 # From the start again, and exactly: what cells give is no beginning of a deeper search.
                 one.depth, one.exact = one.depth * 4, True
                 short.append(one)
@@ -144,10 +163,24 @@ def _answered(row: CollectionRow, view: IndexView, done: _Search) -> SearchAnswe
     elif done.hopeless:
         notice = "no image of the collection passes the filters"
     hits = [one.hit(rank) for rank, one in enumerate(done.found[query.offset :], start=query.offset + 1)]
-    return _answer(row, view, hits, direction, notice=notice or (None if hits else _why_nothing(query)))
+    notice = notice or (None if hits else _why_nothing(done)) or _why_uncut(done)
+    cut = done.measure.cut(done.left_out and len(done.found) < query.offset + query.k) if done.measure else None
+    return _answer(row, view, hits, direction, notice, cut)
 
 
-def _why_nothing(query: Query) -> str:
+def _why_uncut(done: _Search) -> str | None:
+    if done.query.cuts and done.measure is None:
+        return "nothing was left out: there are too few images to tell which likeness is unusual"
+    return None
+
+
+def _why_nothing(done: _Search) -> str:
+    query, measure = done.query, done.measure
+    if measure is not None and measure.least is not None and done.left_out and not done.found:
+        return (
+            f"nothing matches: the best image has a relevance of {done.best_relevance or 0.0:.2f}, "
+            f"below {measure.least:g}"
+        )
     if query.min_score is not None:
         return f"no image reaches the score {query.min_score:g}"
     return "there are no more images" if query.offset else "no image was found"
@@ -159,6 +192,7 @@ def _answer(
     hits: Sequence[Hit] = (),
     direction: Direction | None = None,
     notice: str | None = None,
+    cut: Cut | None = None,
 ) -> SearchAnswer:
     return SearchAnswer(
         collection=row.name,
@@ -169,4 +203,5 @@ def _answer(
         truncated=direction.truncated if direction else False,
         unknown_words=direction.unknown_words if direction else [],
         notice=notice,
+        cut=cut,
     )

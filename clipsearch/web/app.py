@@ -13,7 +13,7 @@ from clipsearch.browsing import close_orphaned_runs
 from clipsearch.errors import Busy, ConfigError
 from clipsearch.library import Library
 from clipsearch.web import binding, pages
-from clipsearch.web.api import classify, collections, images, jobs, label_sets, search, status
+from clipsearch.web.api import classify, collections, evaluate, export, images, jobs, label_sets, search, status, tags
 from clipsearch.web.context import EXTENSION, Context
 from clipsearch.web.document import finish
 from clipsearch.web.errors import register_errors
@@ -100,7 +100,7 @@ def create_app(
     _refuse_while_stopping(app, watch)
     register_errors(app)
     app.spec_processor(finish)
-    for subject in (collections, images, search, classify, label_sets, jobs, status):
+    for subject in (collections, images, search, classify, evaluate, export, label_sets, tags, jobs, status):
         app.register_blueprint(subject.routes)
     app.register_blueprint(pages.routes)
     close_orphaned_runs(library)

@@ -20,8 +20,10 @@ from werkzeug.datastructures import FileStorage, MultiDict
 
 from clipsearch.answers import Answer
 from clipsearch.errors import TooLarge
+from clipsearch.web.classify_messages import SetsBody, SetsForm
 from clipsearch.web.context import context
 from clipsearch.web.errors import InvalidRequest, invalid_request
+from clipsearch.web.label_messages import ExamplesBody, ExamplesForm
 from clipsearch.web.messages import (
     MAX_PICTURES,
     ClassifyBody,
@@ -44,9 +46,13 @@ LABELS_FORM_MEMORY = 1_000_000
 LARGEST_IMAGES = 4
 BOUNDARIES = 500_000
 # Named here, because APIFlask hands an adapter nothing but the request.
-JSON_WITH_IMAGES = frozenset({SearchBody, SearchBatchBody, ClassifyBody})
-FORMS_WITH_LABELS = frozenset({ClassifyForm, LabelSetForm})
-JSON_IN_PLACE_OF_FORM: dict[type[BaseModel], type[BaseModel]] = {ClassifyForm: ClassifyBody}
+JSON_WITH_IMAGES = frozenset({SearchBody, SearchBatchBody, ClassifyBody, SetsBody})
+FORMS_WITH_LABELS = frozenset({ClassifyForm, LabelSetForm, SetsForm})
+JSON_IN_PLACE_OF_FORM: dict[type[BaseModel], type[BaseModel]] = {
+    ClassifyForm: ClassifyBody,
+    SetsForm: SetsBody,
+    ExamplesForm: ExamplesBody,
+}
 
 
 class FormRequest(Request):

@@ -92,6 +92,8 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         problems |= {"400": "BadRequest"}
     if "{" in path:
         problems |= {"404": "NotFound"}
+    if {"tags", "label_set"} & {parameter["name"] for parameter in operation["parameters"]}:
+        problems |= {"409": "Conflict"}  # tags that do not hold any more
     if method != "get":
         problems |= {"403": "Forbidden", "409": "Conflict", "507": "StorageFull"}
     if "/original" in path:

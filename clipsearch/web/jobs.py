@@ -20,6 +20,7 @@ from clipsearch.errors import Busy, ClipSearchError, InvalidInput, NotAllowed, R
 from clipsearch.images import absolute, find_images
 from clipsearch.indexing import IndexingOptions, index_source, queue_run
 from clipsearch.library import Library
+from clipsearch.tagging import refresh_tags
 
 log = logging.getLogger(__name__)
 
@@ -151,8 +152,14 @@ class Jobs:
                 fail_run(self._library, job.run_id, error.message)
                 raise
             index_source(self._library, job.source, collection=run.collection, options=job.options, run_id=job.run_id)
+            if not self._stopping:  # what is not tagged now is tagged after the next run
+                refresh_tags(self._library, run.collection, on_progress=self._go_on)
         if self._stopping and self._state(job) == "cancelled":
             interrupt_run(self._library, job.run_id)
+
+    def _go_on(self, *_counts: int) -> None:
+        if self._stopping:
+            raise Busy("the server is stopping; the rest is tagged after the next run")
 
     def _state(self, job: _Job) -> str | None:
         try:

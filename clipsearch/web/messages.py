@@ -15,6 +15,7 @@ from clipsearch.queries import (
     MAX_K,
     MAX_LABELS,
     MAX_QUERIES,
+    MAX_TAGS,
     MAX_TERMS,
     Filters,
     ImageId,
@@ -74,6 +75,9 @@ class Depth(Strict):
     k: Annotated[int, Field(ge=1, le=MAX_K, description="how many images to give")] = 20
     offset: Annotated[int, Field(ge=0, le=MAX_DEPTH)] = 0
     min_score: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
+    min_relevance: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    auto_cut: bool = Field(default=False, description="leave out what is no likelier a match than not")
+    relevance: bool = Field(default=True, description="tell each hit's relevance")
     collapse_duplicates: bool = Field(default=False, description="give near-duplicates once")
     exact: bool = Field(default=False, description="scan every embedding, also where there is an approximate index")
 
@@ -97,6 +101,7 @@ class FiltersBody(Filters):
     taken_from: Annotated[dt.datetime, Field(strict=False)] | None = None
     taken_to: Annotated[dt.datetime, Field(strict=False)] | None = None
     formats: Annotated[tuple[ShortText, ...], Field(max_length=16, strict=False)] | None = None
+    tags: Annotated[tuple[ShortText, ...], Field(max_length=MAX_TAGS, strict=False)] | None = None
 
 
 class FilterArgs(Filters):
@@ -247,34 +252,6 @@ class ClassifyStoredBody(Labels):
     after: Annotated[int, Field(ge=0, le=2**63 - 1, description="the id after which to go on: next of a page")] = 0
     limit: Annotated[int, Field(ge=1, le=MAX_STORED)] = MAX_STORED
     top: Top = 5
-
-
-class LabelBody(Strict):
-    """A label with the texts that stand for it."""
-
-    model_config = TYPED
-
-    name: ShortText
-    prompts: Annotated[tuple[ShortText, ...], Field(max_length=MAX_PROMPTS)] = ()
-
-
-class LabelSetBody(Strict):
-    """What a label set holds."""
-
-    model_config = TYPED
-
-    labels: Annotated[tuple[ShortText | LabelBody, ...], Field(min_length=1)]
-    templates: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()
-
-    def pairs(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Names with their prompts."""
-        return [(one, ()) if isinstance(one, str) else (one.name, one.prompts) for one in self.labels]
-
-
-class NewLabelSetBody(LabelSetBody):
-    """A label set to make."""
-
-    name: Annotated[ShortText, Field(min_length=1, max_length=200)]
 
 
 class JobBody(Strict):

@@ -33,7 +33,8 @@ def index() -> tuple[str, int] | str:
     chosen = _chosen(collections, request.args.get("collection", ""), held.settings.collection)
     text = request.args.get("q", "").strip()
     similar = request.args.get("similar", "")
-    found, error = _search(chosen, text, similar)
+    everything = request.args.get("all") == "1"
+    found, error = _search(chosen, text, similar, everything)
     return render_template(
         "index.html",
         version=__version__,
@@ -42,6 +43,7 @@ def index() -> tuple[str, int] | str:
         label_sets=[one.name for one in list_label_sets(held.library)],
         text=text,
         similar=similar if similar.isdigit() else "",
+        everything=everything,
         answer=found,
         tiles=[_tile(chosen, hit) for hit in found.hits] if found else [],
         error=error,
@@ -61,12 +63,15 @@ def _chosen(collections: list[CollectionInfo], wanted: str, usual: str) -> str:
     return next((name for name in (wanted, usual) if name in names), names[0] if names else usual)
 
 
-def _search(collection: str, text: str, similar: str) -> tuple[SearchAnswer | None, str]:
+def _search(collection: str, text: str, similar: str, everything: bool) -> tuple[SearchAnswer | None, str]:
+    def asked(term: Term) -> SearchAnswer:
+        return answer(collection, Query(terms=(term,), k=PAGE_HITS, auto_cut=not everything, relevance=True))
+
     try:
         if similar.isdecimal() and similar.isascii() and len(similar) <= ID_DIGITS and int(similar) > 0:
-            return answer(collection, Query(terms=(Term(image_id=int(similar)),), k=PAGE_HITS)), ""
+            return asked(Term(image_id=int(similar))), ""
         if text and len(text) <= LONGEST_TEXT and "\x00" not in text:
-            return answer(collection, Query(terms=(Term(text=text),), k=PAGE_HITS)), ""
+            return asked(Term(text=text)), ""
     except ClipSearchError as error:
         return None, error.message
     return None, "That cannot be looked for: it is too long or no text." if text else ""

@@ -13,6 +13,7 @@ from clipsearch.answers import (
     FailureInfo,
     ImageInfo,
     LabelSetInfo,
+    LabelSetVersionInfo,
     RunInfo,
     SearchAnswer,
 )
@@ -47,6 +48,12 @@ class LabelSetList(Answer):
     """Every label set, by name."""
 
     label_sets: list[LabelSetInfo]
+
+
+class LabelSetVersions(Answer):
+    """The versions of a label set, the newest first."""
+
+    versions: list[LabelSetVersionInfo]
 
 
 class JobList(Answer):

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from apiflask import APIBlueprint
 
-from clipsearch.answers import ClassifyAnswer
+from clipsearch.answers import ClassifyAnswer, ClassifyAnswers
 from clipsearch.browsing import list_images
-from clipsearch.classifying import PictureSource, classify_pictures, classify_stored
+from clipsearch.classifying import PictureSource, classify_stored, classify_with_sets
 from clipsearch.errors import ImageNotFound, TooLarge
 from clipsearch.queries import Labels
+from clipsearch.web.classify_messages import SetsBody, SetsForm
 from clipsearch.web.context import context
 from clipsearch.web.messages import ClassifyBody, ClassifyForm, ClassifyStoredBody, LabelSetForm, Upload
 from clipsearch.web.replies import ClassifyPage
@@ -25,14 +26,17 @@ TRIES = 3
 @routes.output(ClassifyAnswer)
 def classify_images(files_data: ClassifyForm | ClassifyBody) -> ClassifyAnswer:
     """Label images that come with the request, with a stored label set or with labels that are given."""
-    if isinstance(files_data, ClassifyForm):
-        uploads = list(files_data.image)
-    else:
-        limit = context().settings.max_upload_bytes
-        if any(len(one) > limit for one in files_data.images):
-            raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
-        uploads = [Upload(f"image {position}", one) for position, one in enumerate(files_data.images, start=1)]
-    return _classify(uploads, _labels(files_data), files_data.collection, files_data.top)
+    return _classify(_uploads(files_data), [_labels(files_data)], files_data.collection, files_data.top)[0]
+
+
+@routes.post("/classify/sets")
+@routes.input(SetsForm, location="files")
+@routes.output(ClassifyAnswers)
+def classify_images_with_sets(files_data: SetsForm | SetsBody) -> ClassifyAnswers:
+    """Label images with several label sets at once; every image is looked at once."""
+    sets = [Labels(label_set=name) for name in dict.fromkeys(files_data.label_sets)]
+    answers = _classify(_uploads(files_data), sets, files_data.collection, files_data.top)
+    return ClassifyAnswers(answers=answers)
 
 
 @routes.post("/label-sets/<name:name>/classify")
@@ -40,7 +44,7 @@ def classify_images(files_data: ClassifyForm | ClassifyBody) -> ClassifyAnswer:
 @routes.output(ClassifyAnswer)
 def classify_with_label_set(name: str, files_data: LabelSetForm) -> ClassifyAnswer:
     """Label uploaded images with this label set."""
-    return _classify(files_data.image, Labels(label_set=name), files_data.collection, files_data.top)
+    return _classify(files_data.image, [Labels(label_set=name)], files_data.collection, files_data.top)[0]
 
 
 @routes.post("/collections/<name:name>/classify")
@@ -74,11 +78,22 @@ def _page(name: str, asked: ClassifyStoredBody) -> tuple[list[int], int | None]:
 
 
 def _labels(asked: Labels) -> Labels:
-    return Labels(label_set=asked.label_set, labels=asked.labels, templates=asked.templates)
+    return Labels(**{name: getattr(asked, name) for name in Labels.model_fields})
 
 
-def _classify(uploads: Sequence[Upload], labels: Labels, collection: str | None, top: int) -> ClassifyAnswer:
+def _uploads(asked: ClassifyForm | ClassifyBody | SetsForm | SetsBody) -> list[Upload]:
+    if isinstance(asked, ClassifyForm | SetsForm):
+        return list(asked.image)
+    limit = context().settings.max_upload_bytes
+    if any(len(one) > limit for one in asked.images):
+        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    return [Upload(f"image {position}", one) for position, one in enumerate(asked.images, start=1)]
+
+
+def _classify(
+    uploads: Sequence[Upload], sets: Sequence[Labels], collection: str | None, top: int
+) -> list[ClassifyAnswer]:
     held = context()
     sources = [PictureSource(one.name, one.data) for one in uploads]
     with held.slots.taken():
-        return classify_pictures(held.library, sources, labels, collection=collection, top=top)
+        return classify_with_sets(held.library, sources, sets, collection=collection, top=top)

@@ -8,8 +8,8 @@ from pathlib import PurePath
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from clipsearch.answers import ImageInfo
-from clipsearch.browsing import list_images, original, remove_images, show_image
+from clipsearch.answers import ImageDetails
+from clipsearch.browsing import image_details, list_images, original, remove_images, show_image
 from clipsearch.web.context import context
 from clipsearch.web.document import a_file
 from clipsearch.web.messages import ListArgs, ThumbnailArgs
@@ -51,10 +51,10 @@ def images(name: str, query_data: ListArgs) -> ImagePage:
 
 
 @routes.get("/<id:image_id>")
-@routes.output(ImageInfo)
-def image(name: str, image_id: int) -> ImageInfo:
-    """One image."""
-    return show_image(context().library, image_id, collection=name)
+@routes.output(ImageDetails)
+def image(name: str, image_id: int) -> ImageDetails:
+    """One image, with the labels that it bears."""
+    return image_details(context().library, image_id, collection=name)
 
 
 @routes.delete("/<id:image_id>")

@@ -7,7 +7,7 @@ const maxUpload = Number(document.body.dataset.maxUpload);
 const THUMBNAIL = 320;
 const LARGEST_PAGE = 10000;
 
-let asked = null; // what the grid shows: {text} or {similar} or {picture}
+let asked = null; // what the grid shows: {text} or {similar} or {picture}, with all: true nothing is left out
 let running = null; // the request that is under way
 let preview = null; // address of the picture that was given
 
@@ -44,6 +44,10 @@ function fitted({ width, height }) {
   return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
 }
 
+function meaning({ relevance }) {
+  return relevance === null ? "cosine similarity" : `cosine similarity; relevance ${relevance.toFixed(2)}`;
+}
+
 function tile(hit, inCollection) {
   const { id, uri, content_hash: hash } = hit.image;
   const base = `/api/v1/collections/${encodeURIComponent(inCollection)}/images/${id}`;
@@ -58,16 +62,17 @@ function tile(hit, inCollection) {
   return make("li", { className: "tile" }, large,
     make("div", { className: "name", title: uri, textContent: fileName(uri) }),
     make("div", { className: "row" },
-      make("span", { className: "score", title: "cosine similarity", textContent: hit.score.toFixed(3) }), link));
+      make("span", { className: "score", title: meaning(hit), textContent: hit.score.toFixed(3) }), link));
 }
 
 function request(what, offset) {
-  const page = `k=${pageHits}&offset=${offset}`;
+  const page = `k=${pageHits}&offset=${offset}&auto_cut=${!what.all}`;
   if (what.picture) {
     const form = new FormData();
     form.append("image", what.picture, what.picture.name || "pasted image");
     form.append("k", String(pageHits));
     form.append("offset", String(offset));
+    form.append("auto_cut", String(!what.all));
     return [api("/search/image"), { method: "POST", body: form }];
   }
   if (what.similar) return [api(`/images/${what.similar}/similar?${page}`), {}];
@@ -92,6 +97,11 @@ function summary(answer, count) {
   return parts.join("; ");
 }
 
+function showCut(answer, what) {
+  find("cut").hidden = !(answer.cut && answer.cut.left_out);
+  find("show-all").href = addressOf({ ...what, all: true });
+}
+
 async function search(what, more = false) {
   if (what.picture && what.picture.size > maxUpload) {
     say(`The image is too large: at most ${Math.floor(maxUpload / 1e6)} MB.`, true);
@@ -111,11 +121,13 @@ async function search(what, more = false) {
     const tiles = answer.hits.map((hit) => tile(hit, answer.collection));
     if (more) grid.append(...tiles); else grid.replaceChildren(...tiles);
     say(summary(answer, grid.children.length));
+    showCut(answer, what);
     find("more").hidden = answer.hits.length < pageHits || grid.children.length + pageHits > LARGEST_PAGE;
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!more) grid.replaceChildren();
     find("more").hidden = true;
+    find("cut").hidden = true;
     say(inWords(error), true);
   } finally {
     if (running === mine) {
@@ -129,6 +141,7 @@ function addressOf(what) {
   const values = new URLSearchParams();
   if (what.text) values.set("q", what.text);
   if (what.similar) values.set("similar", what.similar);
+  if (what.all) values.set("all", "1");
   values.set("collection", collection());
   return `/?${values}`;
 }
@@ -142,8 +155,9 @@ function go(what) {
 
 function fromAddress() {
   const values = new URLSearchParams(location.search);
-  if (values.get("similar")) return { similar: values.get("similar") };
-  return values.get("q") ? { text: values.get("q") } : null;
+  const all = values.get("all") === "1";
+  if (values.get("similar")) return { similar: values.get("similar"), all };
+  return values.get("q") ? { text: values.get("q"), all } : null;
 }
 
 function restore() {
@@ -161,6 +175,7 @@ function restore() {
   find("grid").replaceChildren();
   find("asked").hidden = true;
   find("more").hidden = true;
+  find("cut").hidden = true;
   say("Say what to look for, or give an image.");
 }
 
@@ -232,6 +247,11 @@ function begin() {
     else history.pushState({}, "", addressOf({}));
   });
   find("more").addEventListener("click", () => asked && search(asked, true));
+  find("show-all").addEventListener("click", (event) => {
+    if (!asked || !isPlainClick(event)) return;
+    event.preventDefault();
+    go({ ...asked, all: true });
+  });
   find("grid").addEventListener("click", (event) => {
     const link = event.target.closest("a.similar");
     if (!link || !isPlainClick(event)) return;

@@ -1,0 +1,27 @@
+"""The arithmetic of labels: from unit rows to scores, logits, probabilities and decisions; knows arrays only."""
+
+from __future__ import annotations
+
+from clipsearch.scoring.deciding import Decision, Reason, decide
+from clipsearch.scoring.presence import Presence
+from clipsearch.scoring.probabilities import log_sum_exp, sigmoid, softmax
+from clipsearch.scoring.ranking import Ranked, Ranker, check_choice, ranker
+from clipsearch.scoring.shares import categories_of, category_shares
+from clipsearch.scoring.targets import Targets
+
+__all__ = [
+    "Decision",
+    "Presence",
+    "Ranked",
+    "Ranker",
+    "Reason",
+    "Targets",
+    "categories_of",
+    "category_shares",
+    "check_choice",
+    "decide",
+    "log_sum_exp",
+    "ranker",
+    "sigmoid",
+    "softmax",
+]
