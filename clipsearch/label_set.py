@@ -82,8 +82,8 @@ class LabelSet:
 
     def as_tree(self) -> dict[str, Any]:
         """As JSON can hold it; what has its usual value is left out."""
-        tree = _spare(self)
-        tree["labels"] = [_spare(label) for label in self.labels]
+        tree = _spare(self, LabelSet)
+        tree["labels"] = [_spare(label, Label) for label in self.labels]
         return tree
 
 
@@ -104,8 +104,9 @@ def _tuples(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()}
 
 
-def _spare(thing: Label | LabelSet) -> dict[str, Any]:
-    usual = {field.name: field.default for field in fields(thing)}
+def _spare(thing: Label | LabelSet, kind: type[Label] | type[LabelSet]) -> dict[str, Any]:
+    # Of the kind alone: a row has a number and dates besides.
+    usual = {field.name: field.default for field in fields(kind)}
     names = [name for name in usual if getattr(thing, name) != usual[name]]
     return {name: _plain(getattr(thing, name)) for name in names}
 

@@ -639,6 +639,16 @@ def test_imported_embeddings_take_on_the_first_weights_of_their_name_and_keep_th
 # Label sets ------------------------------------------------------------------------------------------------
 
 
+def test_a_stored_set_can_be_stored_again_as_it_was_read(database: Database) -> None:
+    with database.write() as connection:
+        first = label_rows.save_label_set(connection, "pets", LabelSet.of([("dog", ["dog"]), ("cat", ["cat"])], ["{}"]))
+        label_rows.save_label_set(connection, "copy", first)
+        copy = label_rows.get_label_set(connection, "copy")
+        versions = label_rows.label_set_versions(connection, copy)
+    assert copy.digest == first.digest
+    assert [one.definition.as_tree() for one in versions] == [first.as_tree()]
+
+
 def test_a_label_set_counts_its_versions_and_keeps_its_order(database: Database) -> None:
     with database.write() as connection:
         first = label_rows.save_label_set(

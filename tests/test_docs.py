@@ -48,9 +48,8 @@ def test_every_command_of_the_readme_is_understood(words: list[str], tmp_path: P
     context = click.Context(cli, info_name="clipsearch")
     rest = list(words)
     while isinstance(command, click.Group):
-        name = rest.pop(0)
-        found = command.get_command(context, name)
-        assert found is not None, f"there is no command {name}"
+        name, found, rest = command.resolve_command(context, rest)  # raises for one that there is not
+        assert found is not None
         command = found
         context = click.Context(command, info_name=name, parent=context)
     options = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
