@@ -39,7 +39,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 hypothesis.settings.register_profile("clipsearch", deadline=None)
 hypothesis.settings.load_profile("clipsearch")
 
-pytest_plugins = ["postgres_fixture", "library_fixtures"]  # the second imports the first
+pytest_plugins = ["postgres_fixture", "library_fixtures", "golden_fixtures"]  # the second imports the first
 
 _GOLDEN_RUNS = pytest.StashKey[int]()
 

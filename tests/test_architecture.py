@@ -26,6 +26,7 @@ ROOMS = {
     "label_names": "ground",
     "label_set": "ground",
     "matrices": "ground",
+    "media_types": "ground",
     "model": "ground",
     "prompts": "ground",
     "queries": "ground",

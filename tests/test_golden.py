@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_fixtures import reference_folder
 from library_fixtures import sqlite_url
 
 from clipsearch.answers import Prediction
@@ -33,17 +32,6 @@ pytestmark = pytest.mark.golden
 MODEL = "ViT-B-32/openai"
 SETS = ("coco80", "oid500", "o365", "lvis1203")
 TOLERANCE = 1e-3
-
-
-@pytest.fixture(scope="module")
-def true_clip() -> Path:
-    return reference_folder("real_clip")
-
-
-@pytest.fixture(scope="module")
-def expected(true_clip: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((true_clip / "clip_vitb32_expected.json").read_text())
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +67,10 @@ def top_five(library: Library, name: str) -> dict[str, list[Prediction]]:
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("place", range(7))
 def test_the_five_most_probable_labels_and_their_probabilities_are_those_of_clip(
-    imported: Library, expected: dict[str, Any], name: str, place: int
+    imported: Library, clip_expects: dict[str, Any], name: str, place: int
 ) -> None:
-    image = expected["images"][place]
-    wanted, found = expected["topk"][name][image], top_five(imported, name)[image]
+    image = clip_expects["images"][place]
+    wanted, found = clip_expects["topk"][name][image], top_five(imported, name)[image]
     last = wanted[-1][1]
     # As a set; labels whose scores are within a thousandth of the last may take its place.
     labels, theirs = Counter(one.label for one in found[:5]), Counter(label for label, *_ in wanted)
@@ -109,12 +97,12 @@ def test_repeated_names_are_two_labels_told_apart_by_position(imported: Library,
 
 
 def test_a_search_with_a_labels_embedding_finds_the_images_that_clip_finds(
-    imported: Library, expected: dict[str, Any], true_clip: Path
+    imported: Library, clip_expects: dict[str, Any], true_clip: Path
 ) -> None:
     names = json.loads((true_clip / "clip_vitb32_text_oid500_labels.json").read_text())
     rows = np.load(true_clip / "clip_vitb32_text_oid500_fp16.npy").astype(np.float64)
-    assert len(expected["text_to_image"]) >= 6
-    for label, wanted in expected["text_to_image"].items():
+    assert len(clip_expects["text_to_image"]) >= 6
+    for label, wanted in clip_expects["text_to_image"].items():
         term = Term(vector=tuple(rows[names.index(label)].tolist()))
         hits = search(imported, Query(terms=(term,), k=len(wanted))).hits
         assert [hit.image.uri for hit in hits] == [image for image, _ in wanted]
@@ -161,8 +149,8 @@ def test_a_cold_start_answers_the_same_to_the_last_bit_and_encodes_no_text(impor
             assert cold.loaded_encoder(MODEL) is None
 
 
-def test_an_evaluation_of_reviewed_images_agrees_with_clip(imported: Library, expected: dict[str, Any]) -> None:
-    wanted = {image: best[0] for image, best in expected["topk"]["coco80"].items()}
+def test_an_evaluation_of_reviewed_images_agrees_with_clip(imported: Library, clip_expects: dict[str, Any]) -> None:
+    wanted = {image: best[0] for image, best in clip_expects["topk"]["coco80"].items()}
     row = imported.collection()
     with imported.database.write() as connection:
         label_set = get_label_set(connection, "coco80")

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_fixtures import reference_folder
 from library_fixtures import sqlite_url
 from numpy.typing import NDArray
 
@@ -30,17 +29,6 @@ MODEL = "ViT-B-32/openai"
 SETS = {"coco80": 80, "o365": 365, "oid500": 500, "lvis1203": 1203}
 TOLERANCE = 1e-3
 CATEGORIES = 7
-
-
-@pytest.fixture(scope="module")
-def true_clip() -> Path:
-    return reference_folder("real_clip")
-
-
-@pytest.fixture(scope="module")
-def expected(true_clip: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((true_clip / "clip_vitb32_expected.json").read_text())
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +73,7 @@ def in_order(one: Classification) -> list[float]:
 
 @pytest.mark.parametrize("name", SETS)
 def test_every_probability_is_that_of_plain_arithmetic_from_a_cold_start_and_after(
-    cold: Library, true_clip: Path, expected: dict[str, Any], name: str
+    cold: Library, true_clip: Path, clip_expects: dict[str, Any], name: str
 ) -> None:
     first, wanted = classify_stored(cold, Labels(label_set=name), top=None), plain(true_clip, name)
     assert classify_stored(cold, Labels(label_set=name), top=None) == first
@@ -94,7 +82,7 @@ def test_every_probability_is_that_of_plain_arithmetic_from_a_cold_start_and_aft
         assert len(one.predictions) == SETS[name]
         assert in_order(one) == pytest.approx(wanted[one.uri].tolist(), abs=TOLERANCE)
         assert math.fsum(in_order(one)) == pytest.approx(1.0, abs=1e-12)
-        shares = [share for *_, share in expected["topk"][name][one.uri]]
+        shares = [share for *_, share in clip_expects["topk"][name][one.uri]]
         assert [found.probability for found in one.predictions[: len(shares)]] == pytest.approx(shares, abs=TOLERANCE)
     assert cold.loaded_encoder(MODEL) is None
 

@@ -14,22 +14,9 @@ from typing import Any
 import numpy as np
 
 from clipsearch.datasets.rows import LabelledImage, Rows
+from clipsearch.media_types import MEDIA_TYPES, UNKNOWN_TYPE
 
 PROCESSOR = "clipsearch"
-# By what a file was decoded as; its name may say anything.
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "TIFF": "image/tiff",
-    "BMP": "image/bmp",
-    "AVIF": "image/avif",
-    "JPEG2000": "image/jp2",
-    "HEIF": "image/heif",
-}
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 def event_lines(

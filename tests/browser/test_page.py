@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import threading
 import time
@@ -16,8 +14,9 @@ import pytest
 # Beside the other tests' fixtures, which lie one folder up.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from browser_fixtures import open_chromium
 from library_fixtures import draw
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from web_fixtures import API, Site, small_site
 
 from clipsearch.encoder import Encoder
@@ -25,8 +24,6 @@ from clipsearch.web.serving import Server
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
 MARKUP = '"><img src=x onerror=alert(1)>.png'
 WAIT = 20_000
 
@@ -34,15 +31,8 @@ WAIT = 20_000
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The browser, or a reason why there is none."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        if os.environ.get("CLIPSEARCH_REQUIRE_BROWSER") == "1":
-            pytest.fail("CLIPSEARCH_REQUIRE_BROWSER is set, and there is no chromium on the PATH")
-        pytest.skip("there is no chromium on the PATH: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

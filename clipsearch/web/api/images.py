@@ -10,6 +10,7 @@ from flask import Response, request
 
 from clipsearch.answers import ImageDetails
 from clipsearch.browsing import image_details, list_images, original, remove_images, show_image
+from clipsearch.media_types import MEDIA_TYPES, UNKNOWN_TYPE
 from clipsearch.web.context import context
 from clipsearch.web.document import a_file
 from clipsearch.web.messages import ListArgs, ThumbnailArgs
@@ -17,20 +18,6 @@ from clipsearch.web.replies import ImagePage
 
 routes = APIBlueprint("images", __name__, tag="Images", url_prefix="/api/v1/collections/<name:name>/images")
 
-# By what a file was decoded as, never by its name; markup is not among them.
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "TIFF": "image/tiff",
-    "BMP": "image/bmp",
-    "AVIF": "image/avif",
-    "JPEG2000": "image/jp2",
-    "HEIF": "image/heif",
-}
-UNKNOWN_TYPE = "application/octet-stream"
 NOT_CHANGED = 304
 
 
