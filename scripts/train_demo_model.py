@@ -25,7 +25,15 @@ from torch import Tensor, nn
 from clipsearch.demo import model_card
 from clipsearch.demo.evaluation import Vectors, confusions, measure, set_exam
 from clipsearch.demo.grading import TRAIT_GROUPS, traits, truth
-from clipsearch.demo.lessons import CAPTIONS_PER_PICTURE, LABELS_PER_OBJECT, Lessons, draw_lessons, stamped, vocabulary
+from clipsearch.demo.lessons import (
+    CAPTIONS_PER_PICTURE,
+    LABELS_PER_OBJECT,
+    Lessons,
+    draw_lessons,
+    paired,
+    stamped,
+    vocabulary,
+)
 from clipsearch.demo.recipe import FOLDERS, MEAN, RECIPES, STD, Recipe, model_config
 from clipsearch.demo.scenes import OBJECTS
 from clipsearch.encoder.torchvision_guard import ensure_torchvision
@@ -94,7 +102,7 @@ def train(
     started = time.monotonic()
     for epoch in range(done, recipe.epochs):
         pupil.attend()
-        order = rng.permutation(count)
+        order = paired(lessons.scenes, rng)
         losses: list[float] = []
         for start in range(0, count - recipe.batch + 1, recipe.batch):
             rows = np.sort(order[start : start + recipe.batch])

@@ -111,7 +111,7 @@ def spoiled(scene: Scene, rng: random.Random) -> Scene:
     Place, time and colour alone tell most pictures of a batch apart, so that without such foils a model has little
     reason to learn what the objects look like. Without a wrong place now and then it forgets the place over the things.
     """
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         return replace(scene, place=rng.choice([place for place in PLACES if place != scene.place]))
     things = list(scene.things)
     index, roll = rng.randrange(len(things)), rng.random()
@@ -207,6 +207,17 @@ def stamped(pictures: Bytes, marks: Marks, rng: np.random.Generator) -> Bytes:
             for _ in range(rng.integers(1, 4)):
                 _stamp(picture, *marks[rng.integers(len(marks))], rng)
     return pictures
+
+
+def paired(scenes: Codes, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """An order to look at pictures in: each is followed by one whose first thing has the same look, often elsewhere.
+
+    Beside such a neighbour only the place, the time and the other things tell which caption belongs to which picture.
+    """
+    first = rng.permutation(len(scenes))[: len(scenes) // 2]
+    looks = scenes[:, 2].astype(np.int64) * len(COLOURS) + scenes[:, 3]
+    alike = {look: np.flatnonzero(looks == look) for look in np.unique(looks)}
+    return np.stack([first, [rng.choice(alike[looks[row]]) for row in first]], axis=1).reshape(-1)
 
 
 def vocabulary(lessons: Lessons) -> list[str]:
