@@ -14,6 +14,8 @@ Aggregate = Literal["mean_embedding", "max", "sum_probability"]
 
 MODES: tuple[Mode, ...] = ("single", "multi", "binary")
 AGGREGATES: tuple[Aggregate, ...] = ("mean_embedding", "max", "sum_probability")
+# Counted up whenever the same set would be given other scores: by another background, formula or constant.
+ARITHMETIC = 1
 BACKGROUND = -1  # the position of the background among the labels of a set
 
 
@@ -77,7 +79,7 @@ class LabelSet:
             [one.name, one.prompts, one.negatives, one.words_weight, [example.digest for example in one.examples]]
             for one in self.labels
         ]
-        parts = [self.mode, self.aggregate, self.templates, self.background, labels]
+        parts = [ARITHMETIC, self.mode, self.aggregate, self.templates, self.background, labels]
         return hashlib.sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
     def as_tree(self) -> dict[str, Any]:
