@@ -48,8 +48,10 @@ def check_set_name(name: str) -> str:
     """A label set's name, trimmed. Raises InvalidLabelSet for one that could not stand in a path."""
     name = name.strip()
     unfit = any(letter in "/\\\x00\n\r\t" or "\ud800" <= letter <= "\udfff" for letter in name)
-    if not name or len(name) > MAX_LABEL or unfit:
-        raise InvalidLabelSet("a label set's name is 1 to 200 characters, without slashes and line breaks")
+    if not name or len(name) > MAX_LABEL or unfit or name in {".", ".."}:
+        raise InvalidLabelSet(
+            "a label set's name is 1 to 200 characters, without slashes and line breaks, and neither . nor .."
+        )
     return name
 
 

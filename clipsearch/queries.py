@@ -125,6 +125,12 @@ class Filters(Strict):
             return dt.datetime.combine(last, dt.time.max)
         return last
 
+    @model_validator(mode="after")
+    def _floors_of_tags(self) -> Filters:
+        if not self.tags and (self.min_tag_score is not None or self.min_tag_probability is not None):
+            raise ValueError("a least score or probability of tags needs a tag to hold it against: SET:LABEL or SET")
+        return self
+
     @property
     def empty(self) -> bool:
         """Whether every image passes."""

@@ -104,3 +104,11 @@ def test_what_does_not_go_together_is_a_usage_error(shelf: Shelf, arguments: tup
     done = shelf.call("classify", "x.jpg", *arguments)
     assert done.code == 2
     assert words in done.err
+
+
+def test_the_help_says_how_the_collection_itself_is_classified(shelf: Shelf) -> None:
+    told = " ".join(shelf.call("classify", "--help").text.split())
+    assert "with --stored in its place, or a filter, the images of the collection are classified" in told
+    assert shelf.call("classify", "--labels", "cat,dog").code == 2
+    assert shelf.call("classify", "--stored", "--labels", "cat,dog").code == 0
+    assert shelf.call("classify", "--min-width", "1", "--labels", "cat,dog").code == 0

@@ -54,6 +54,13 @@ def test_a_report_is_one_file_with_the_mistakes_as_pictures(things: Path, demo: 
     assert "Accuracy" in page
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(shelf: Shelf, tmp_path: Path) -> None:
+    for target, said in ((tmp_path, "it is a folder"), (tmp_path / "gone" / "r.html", "there is no folder")):
+        done = shelf.call("evaluate", "/nowhere/at/all", "--report", target)
+        assert (done.code, done.out) == (1, b"")
+        assert said in done.err
+
+
 def test_templates_and_models_are_compared(things: Path, demo: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "templates.txt").write_text("a photo of a {}.\n\na drawing of a {}.\n")
     words = [

@@ -23,7 +23,7 @@ def shown(shelf: Shelf, name: str, *more: str) -> LabelSetInfo:
 
 def test_every_part_of_a_set_can_be_said_in_options(shelf: Shelf) -> None:
     done = shelf.call(
-        "labels", "create", "whole", "cat", "--mode", "binary", "--aggregate", "max", "--background", "a photo",
+        "labels", "create", "whole", "cat", "Rex", "--mode", "binary", "--aggregate", "max", "--background", "a photo",
         "--min-score", ".1", "--min-probability", ".6", "--min-margin", ".05", "--template", "{}",
         "--prompt", "cat=a cat", "--negative", "cat=no cat", "--category", "cat=animal",
         "--example", f"Rex={shelf.pictures / 'picture-0.png'}", "--words-weight", "Rex=.25", "--json",
@@ -156,3 +156,19 @@ def test_a_check_names_the_words_that_the_model_never_saw(tmp_path: Path) -> Non
     assert call("labels", "create", "x", "circle", "xylophonist", environment=environment).code == 0
     done = call("labels", "check", "x", "--json", environment=environment)
     assert any("never saw xylophonist (label 'xylophonist')" in words for words in done.answer["warnings"]), done.err
+
+
+def test_a_label_that_was_not_named_gets_no_prompt(shelf: Shelf) -> None:
+    done = shelf.call("labels", "create", "b2", "cat", "dog", "--prompt", "cow=a cow")
+    assert done.code == 2
+    assert "there is no label 'cow'" in done.err
+
+
+def test_an_example_that_cannot_be_added_says_which_and_what_to_do(shelf: Shelf) -> None:
+    shelf.call("labels", "create", "beasts", "cat", "dog")
+    assert "missing.jpg" in shelf.call("labels", "add-example", "beasts", "cat", "missing.jpg").err
+    picture = str(shelf.pictures / "picture-0.png")
+    said = shelf.call("labels", "add-example", "beasts", "guinea pig", picture).err
+    assert "clipsearch labels add beasts 'guinea pig'" in " ".join(said.split())
+    said = shelf.call("labels", "add-example", "beasts", "cat", "--id", "9" * 23).err
+    assert "there is no image of this id" in said

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import select
+import sqlite3
 import subprocess
 import sys
 import termios
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +179,40 @@ def _until(terminal: int, words: str, seconds: float = 60.0) -> str:
 
 def test_the_progress_of_a_tagging_is_said_where_there_is_no_terminal(shelf: Shelf) -> None:
     assert "tagging: 6 of 6" in shelf.call("tags", "apply", "pets").err
+
+
+def test_two_decisions_at_once_are_wrong_usage(shelf: Shelf) -> None:
+    for two in (("--accept", "--none"), ("--skip", "--undo"), ("--accept", "--label", "cat"), ()):
+        done = shelf.call("review", "decide", "pets", "1", *two)
+        assert done.code == 2
+        assert "say exactly one of" in done.err
+
+
+def test_a_floor_of_tags_without_a_tag_is_refused(shelf: Shelf) -> None:
+    for option in ("--min-tag-probability", "--min-tag-score"):
+        done = shelf.call("search", "a cat", option, "0.5")
+        assert done.code in (1, 2)
+        assert "needs a tag" in done.err
+
+
+def test_a_built_in_set_is_installed_before_it_is_applied(shelf: Shelf) -> None:
+    assert "did you mean builtin:scenes" in shelf.call("tags", "apply", "scenes").err
+    said = shelf.call("tags", "apply", "builtin:scenes").err
+    assert "clipsearch labels install scenes, then: clipsearch tags apply scenes" in " ".join(said.split())
+
+
+def test_deleting_a_set_says_what_goes_with_it(shelf: Shelf) -> None:
+    shelf.call("tags", "apply", "pets")
+    shelf.call("review", "decide", "pets", str(listed(shelf)[0]), "--accept")
+    assert "and with it 1 decision and the tags of 1 collection" in shelf.call("labels", "delete", "pets", "--yes").text
+
+
+def test_images_that_have_no_embedding_to_be_tagged_by_are_told(shelf: Shelf) -> None:
+    with closing(sqlite3.connect(next(shelf.data.rglob("*.db")))) as connection, connection:
+        connection.execute("DELETE FROM embedding WHERE image_id = 2")
+        connection.execute("UPDATE collection SET revision = revision + 1")
+        connection.execute("UPDATE image SET revision = revision + 1 WHERE id = 2")
+    done = shelf.call("tags", "apply", "pets")
+    assert "5 images tagged" in done.text
+    assert "1 image not tagged with 'pets', for want of an embedding" in done.err
+    assert shelf.call("tags", "apply", "pets", "--json").answer["waiting"] == 1

@@ -94,20 +94,25 @@ def test_the_vocabulary_holds_every_word_of_the_books_captions_and_no_other_kind
         assert set(words_in(full_caption(page.scene))) <= set(words)
 
 
+def demanded_of(family: str) -> dict[str, float]:
+    # The sibling is there for another kind of scoring; scenes of several things are asked of the demo model.
+    return {name: least for name, least in DEMANDED.items() if family == "softmax" or name != "object_map"}
+
+
 @both_families
 def test_the_card_states_what_was_measured_and_it_is_enough(family: str) -> None:
     known = model_card.read(FOLDERS[family])
     assert known["family"] == family
     assert known["training"]["command"] == f"python scripts/train_demo_model.py --family {family}"
     assert known["training"]["recipe"]["seed"]
-    for name, least in DEMANDED.items():
+    for name, least in demanded_of(family).items():
         assert known["figures"][name] >= least, name
 
 
 @pytest.mark.parametrize(("family", "singles", "queries"), [("softmax", 60, 10), ("sigmoid", 40, 5)])
 def test_a_smaller_exam_confirms_the_card(readers: dict[str, Any], family: str, singles: int, queries: int) -> None:
     figures = measure(readers[family], set_exam(singles=singles, queries=queries))
-    for name, least in DEMANDED.items():
+    for name, least in demanded_of(family).items():
         assert figures[name] >= least - SAMPLING, (name, figures)
     assert figures["mean_score_present"] > figures["mean_score_absent"] + 0.1
 

@@ -130,7 +130,7 @@ def kept(calibrated: Outcome, environment: dict[str, str], tmp_path: Path, monke
 
 DEMO = parse_model_name("demo")
 PIXELS: list[NDArray[np.float32]] = list(
-    np.random.default_rng(0).standard_normal((4, 3, 64, 64)).astype(np.float32)  # the demo model's size
+    np.random.default_rng(0).standard_normal((4, 3, 96, 96)).astype(np.float32)  # the demo model's size
 )
 
 

@@ -141,7 +141,8 @@ def test_classes_without_a_label_are_named_and_left_out_and_can_be_mapped(librar
     (found,) = evaluate(library, renamed, [Side(label_set="things")], options=QUICK).contenders
     assert found.unknown_classes == {"vessel": vessels}
     assert found.images == len(samples) - vessels
-    assert any("'vessel'" in warning for warning in found.warnings)
+    (warning,) = (one for one in found.warnings if "--map CLASS=LABEL" in one)
+    assert f"'vessel' ({vessels});" in warning
     (mapped,) = evaluate(library, renamed, [Side("things", renamed={"vessel": "boat"})], options=QUICK).contenders
     (plain,) = evaluate(library, things, [Side("things")], options=QUICK).contenders
     assert (mapped.unknown_classes, mapped.figures) == ({}, plain.figures)
@@ -277,10 +278,16 @@ def test_tuned_thresholds_are_written_back_embed_nothing_and_give_what_was_promi
         name: one.min_probability for name, one in promised.items()
     }
     again = evaluate(library, material, [Side(label_set="several")], options=QUICK).contenders[0]
-    assert {one.label: one.f1 for one in again.per_label if one.images} == pytest.approx(
+    assert {one.label: one.f1 for one in again.per_label if one.label in promised} == pytest.approx(
         {name: one.f1 for name, one in promised.items()}
     )
-    assert all(one.f1 >= (one.f1_before or 0) - 1e-12 for one in promised.values())
+    assert promised
+    assert all(one.f1 > (one.f1_before or 0) for one in promised.values())
+    # What cannot be bettered stays, and the set with it.
+    options = EvaluationOptions(resamples=50, write_thresholds=True)
+    assert evaluate(library, material, [Side(label_set="several")], options=options).written_to is None
+    with library.database.read() as connection:
+        assert label_rows.get_label_set(connection, "several").version == after.version
     with pytest.raises(Conflict, match="was changed while"):
         write_thresholds(library, before, answer.contenders[0].thresholds)
 
@@ -309,6 +316,19 @@ def test_reviewed_tags_are_a_truth_to_measure_by(library: Library, things: Mater
     (by_file,) = evaluate(library, same, [Side(label_set="things")], options=QUICK).contenders
     assert answer.contenders[0].figures.keys() == by_file.figures.keys()
     assert answer.contenders[0].figures["accuracy_at_1"] == by_file.figures["accuracy_at_1"]
+
+
+def test_images_decided_to_be_none_of_them_are_counted_and_are_no_failures(library: Library, things: Material) -> None:
+    reviewed = Material("reviews", "reviews", [*things.samples[:5], Sample(things.samples[6].uri)])
+    (found,) = evaluate(library, reviewed, [Side(label_set="things")], options=QUICK).contenders
+    assert (found.failed, found.images) == ([], 5)
+    assert any("1 images were decided to be none of them" in warning for warning in found.warnings)
+
+
+def test_pictures_of_one_caption_are_each_right_for_it(library: Library, things: Material) -> None:
+    captioned = [Sample(sample.uri, captions=("a thing",)) for sample in things.samples[:12]]
+    (found,) = evaluate(library, Material("same", "captions", captioned), options=QUICK).contenders
+    assert {name: one.value for name, one in found.figures.items()} == dict.fromkeys(found.figures, 1.0)
 
 
 def test_a_picture_without_a_label_is_named_where_one_is_to_be_chosen(library: Library, things: Material) -> None:

@@ -24,6 +24,7 @@ from clipsearch.database.filtering import list_images
 from clipsearch.database.images import ImageRow
 from clipsearch.database.label_sets import get_label_set, save_label_set
 from clipsearch.database.reviews import save_review
+from clipsearch.database.taggings import tagging_states
 from clipsearch.encoder import Encoder
 from clipsearch.errors import AlreadyExists, InvalidInput, LabelSetNotFound
 from clipsearch.exporting import ExportOptions, Split, export_labels, export_lines
@@ -453,3 +454,67 @@ def test_a_killed_export_leaves_its_place_empty_and_can_be_done_again(shown: Lib
     assert not target.exists()
     export(shown, target)
     assert len(list(target.rglob("*.png"))) == PICTURES
+
+
+def test_labels_of_one_version_are_written_though_the_set_changes_meanwhile(
+    shown: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipsearch.exporting.sources.BLOCK", 8)
+    tag_collection(shown, "colours")
+    before = list(export_lines(shown, "colours", ExportOptions(form="jsonl")))
+    names = [json.loads(line)["label"] for line in before]
+    assert len(set(names)) > 1
+    for other in (NAMES[::-1], ("a", "b", "c", "d", "e", *NAMES)):
+        keep(shown)
+        tag_collection(shown, "colours")
+        rest = export_lines(shown, "colours", ExportOptions(form="jsonl"))
+        written = [next(rest) for _ in range(8)]
+        keep(shown, LabelSet(labels=tuple(Label(name=name) for name in other), templates=("a {} thing",)))
+        tag_collection(shown, "colours")
+        written += list(rest)
+        assert [json.loads(line)["label"] for line in written] == names
+
+
+def test_a_set_that_changes_before_its_tags_are_looked_for_is_exported_as_it_was(
+    shown: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    export(shown, tmp_path / "model.jsonl", form="jsonl")
+    tag_collection(shown, "colours")
+    name = "clipsearch.exporting.sources.tagging_states"
+
+    def changed(_earlier: Any, *given: Any) -> Any:
+        monkeypatch.setattr(name, tagging_states)
+        keep(shown, LabelSet(labels=COLOURS.labels[::-1], templates=COLOURS.templates))
+        tag_collection(shown, "colours")
+        with shown.database.read() as connection:
+            return tagging_states(connection, *given)
+
+    monkeypatch.setattr(name, changed)
+    report = export(shown, tmp_path / "set.jsonl", form="jsonl")
+    assert (report.from_tags, report.classified) == (0, PICTURES)
+    one, two = lines(tmp_path / "model.jsonl"), lines(tmp_path / "set.jsonl")
+    assert [row["label"] for row in one] == [row["label"] for row in two]
+
+
+@pytest.mark.parametrize(("form", "name"), [("folder", "pets"), ("csv", "pets.csv")])
+def test_the_folders_above_a_target_are_made_and_go_again_where_nothing_was_written(
+    shelf: Library, tmp_path: Path, form: Any, name: str
+) -> None:
+    target = tmp_path / "datasets" / "mine" / name
+    export(shelf, target, form=form, dry_run=True)
+    assert os.listdir(tmp_path) == []
+
+    def stop(done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_labels(shelf, "colours", target, ExportOptions(form=form), on_progress=stop)
+    assert os.listdir(tmp_path) == []
+    export(shelf, target, form=form)
+    assert target.exists()
+
+
+def test_a_file_in_the_way_of_a_folder_above_the_target_is_named(shelf: Library, tmp_path: Path) -> None:
+    (tmp_path / "datasets").write_text("mine")
+    with pytest.raises(InvalidInput, match="datasets"):
+        export(shelf, tmp_path / "datasets" / "mine" / "pets", form="folder")

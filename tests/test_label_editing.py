@@ -295,3 +295,12 @@ def test_a_check_without_a_collection_says_that_no_model_was_asked(library: Libr
                                                 "never saw"]  # fmt: skip
     with pytest.raises(CollectionNotFound):
         check_label_set(library, "pets", collection="cars")
+
+
+def test_an_id_that_no_image_can_have_is_refused_clearly(filled: Library) -> None:
+    save_label_set(filled, "pets", PETS)
+    for number in (2**70, 2**63, 0, -1):
+        with pytest.raises(ImageNotFound, match="ids are whole numbers"):
+            add_examples(filled, "pets", "cat", [ExampleSource(image_id=number)])
+    with pytest.raises(InvalidInput, match="True is no id"):
+        add_examples(filled, "pets", "cat", [ExampleSource(image_id=True)])

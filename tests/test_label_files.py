@@ -269,3 +269,21 @@ def test_a_set_is_written_as_a_person_would_write_it() -> None:
     )
     assert write_labels(PETS, "csv") == "label,prompt\ncat,cat\ndog,dog\ndog,puppy\n"
     assert json.loads(write_labels(PETS, "json"))["labels"] == ["cat", {"name": "dog", "prompts": ["dog", "puppy"]}]
+
+
+@pytest.mark.parametrize("text", ["- cat\n- 0x{}", "mode: 0x{}\nlabels: [cat, dog]", "0x{}: a\ncat: b"])
+def test_a_number_too_long_to_write_is_no_label(text: str) -> None:
+    with pytest.raises(InvalidLabelSet):
+        parse_labels(text.format("f" * 5_000), "yaml")
+
+
+@pytest.mark.parametrize("text", ["labls: [cat, dog]", "mode: multi\nlabls: [cat, dog]"])
+def test_a_misspelt_key_of_the_labels_is_told(text: str) -> None:
+    with pytest.raises(InvalidLabelSet, match="perhaps labels was meant"):
+        parse_labels(text, "yaml")
+
+
+def test_a_table_may_be_written_with_semicolons() -> None:
+    assert parse_labels("label;prompt\ncat;\ndog;dog\ndog;puppy\n", "csv") == PETS
+    quoted = parse_labels('"cat; tabby"\ndog\n', "csv")
+    assert [label.name for label in quoted.labels] == ["cat; tabby", "dog"]

@@ -15,7 +15,7 @@ from worker_processes import Workers
 from clipsearch.config import Settings
 from clipsearch.database import Database, migrating
 from clipsearch.database.collections import create_collection, get_collection
-from clipsearch.database.label_sets import get_label_set
+from clipsearch.database.label_sets import get_label_set, label_set_versions
 from clipsearch.database.migrating import (
     UPGRADE_COMMAND,
     check_schema,
@@ -287,6 +287,31 @@ def test_labels_and_what_hangs_on_them_survive_the_making_anew_of_their_sets(emp
     downgrade(empty, "0001")
     with empty.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM label")).scalar_one() == 2
+
+
+def test_older_sets_begin_their_history_and_leave_the_names_of_built_in_ones(empty: Database) -> None:
+    upgrade(empty, "0001")
+    with empty.write() as connection:
+        for name in ("builtin-mine", "builtin:mine", "builtin:other"):
+            connection.execute(
+                text("INSERT INTO label_set (name, version, mode, templates, created_at, updated_at)"
+                     " VALUES (:name, 3, 'single', '[\"a {}\"]', '2026-01-01 00:00:00', '2026-02-03 04:05:06')"),
+                {"name": name},
+            )  # fmt: skip
+        connection.execute(text("INSERT INTO label (label_set_id, position, name, prompts)"
+                                " SELECT id, 0, 'cat', '[\"x\"]' FROM label_set"))  # fmt: skip
+    upgrade(empty)
+    with empty.read() as connection:
+        names = connection.execute(text("SELECT name FROM label_set ORDER BY id")).scalars().all()
+        assert names == ["builtin-mine", "builtin-mine-2", "builtin-other"]
+        for name in names:
+            found = get_label_set(connection, name)
+            (version,) = label_set_versions(connection, found)
+            assert (version.version, version.made_at) == (3, found.updated_at)
+            assert version.definition.as_tree() == {
+                "labels": [{"name": "cat", "prompts": ["x"]}],
+                "templates": ["a {}"],
+            }
 
 
 def test_a_step_that_would_leave_rows_without_what_they_refer_to_is_not_made(tmp_path: Path) -> None:

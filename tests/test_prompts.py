@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from clipsearch.errors import EmptyText, InvalidInput, InvalidTemplate, TextTooLong
-from clipsearch.prompts import check_template, clean_text, fill, plain_words, prompts_of
+from clipsearch.errors import EmptyText, InvalidInput, InvalidLabelSet, InvalidTemplate, TextTooLong
+from clipsearch.prompts import check_set_name, check_template, clean_text, fill, plain_words, prompts_of
 
 
 @given(st.text(), st.text(st.characters(exclude_characters="{}")), st.text(st.characters(exclude_characters="{}")))
@@ -71,3 +71,9 @@ def test_a_name_is_said_without_underscores_and_numbers(name: str, words: str) -
 def test_a_template_may_ask_for_the_article_that_fits(text: str, article: str) -> None:
     assert fill("a photo of a(n) {}.", text) == f"a photo of {article} {text}."
     assert fill("a photo of a {}.", text) == f"a photo of a {text}."
+
+
+@pytest.mark.parametrize("name", [".", "..", " .. "])
+def test_a_set_is_not_named_like_a_folder_of_every_path(name: str) -> None:
+    with pytest.raises(InvalidLabelSet, match="neither"):
+        check_set_name(name)

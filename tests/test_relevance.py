@@ -167,9 +167,45 @@ def test_images_vectors_and_mixes_are_judged_as_what_they_are(book: Book) -> Non
         by_id = {hit.image.id: hit.relevance for hit in told}
         for hit in same[:5]:
             assert by_id[hit.image.id] == pytest.approx(hit.relevance, abs=0.05)
-    mix = (Term(text="boat"), Term(text="night", weight=-0.5), Term(image_id=number, weight=0.2))
+    mix = (Term(text="boat"), Term(text="night", weight=0.1), Term(image_id=number, weight=0.2))
     mixed = search(book.library, Query(terms=mix, auto_cut=True), collection="whole").hits
     assert any(thing.object == "boat" for thing in book.scene(mixed[0].image.uri).things)
+
+
+def test_a_query_that_takes_something_away_has_no_relevance_and_is_not_cut(book: Book) -> None:
+    terms = (Term(text="boat"), Term(text="night", weight=-0.5))
+    answer = search(book.library, Query(terms=terms, auto_cut=True, relevance=True), collection="whole")
+    assert answer.cut is None
+    assert {hit.relevance for hit in answer.hits} == {None}
+    assert "negative weight" in (answer.notice or "")
+
+
+def test_words_that_the_model_never_saw_find_nothing_and_nothing_is_cut(book: Book) -> None:
+    answer = book.ask("xylophonist", "whole")
+    assert (answer.hits, answer.cut) == ([], None)
+    assert "never saw" in (answer.notice or "")
+
+
+def test_a_cut_at_nought_tells_no_score_since_every_image_passes(book: Book) -> None:
+    answer = book.ask("boat", "whole", auto_cut=False, min_relevance=0.0, k=PICTURES)
+    assert len(answer.hits) == PICTURES
+    assert answer.cut is not None
+    assert answer.cut.min_score is None
+
+
+def test_copies_of_one_picture_find_each_other(tmp_path: Path, migrated_file: Path, shared_encoder: Any) -> None:
+    (tmp_path / "data").mkdir()
+    shutil.copyfile(migrated_file, tmp_path / "data" / "clipsearch.db")
+    (first,) = draw_many(tmp_path / "photos", 1)
+    for number in range(1, 25):
+        shutil.copyfile(first, first.with_name(f"copy-{number}.png"))
+    with library_with(CountingEncoder(shared_encoder), tmp_path / "data") as library:
+        index_source(library, tmp_path / "photos")
+        answer = search(library, Query(terms=(Term(image_id=1),), auto_cut=True, k=50))
+        assert len(answer.hits) == 24
+        assert answer.cut is not None
+        assert answer.cut.min_score is not None
+        assert answer.cut.min_score < 1
 
 
 def test_nothing_is_encoded_for_relevance_unless_it_is_asked_for(

@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 from library_fixtures import CountingEncoder, draw, draw_many, index
+from sqlalchemy import event
 
 from clipsearch.answers import TaggingReport
 from clipsearch.api import OpenLibrary
 from clipsearch.browsing import list_images, remove_images
+from clipsearch.database import collections as collection_rows
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database import taggings as tagging_rows
+from clipsearch.database.image_tags import tags_of_images
+from clipsearch.database.images import image_rows
+from clipsearch.database.reviews import save_review
 from clipsearch.errors import Conflict, InvalidFilter, InvalidInput, LabelSetNotFound, NotFound
 from clipsearch.examining import examine
 from clipsearch.label_set import Label, LabelSet
@@ -308,3 +313,67 @@ def test_the_doctor_counts_tags_that_do_not_answer_and_finds_no_fault(indexed: L
     assert {name: report.checked[name] for name in ("taggings", "stale_taggings", "tagged_images_gone")} == {
         "taggings": 2, "stale_taggings": 1, "tagged_images_gone": 2,
     }  # fmt: skip
+
+
+def test_a_refresh_writes_no_scores_of_a_set_that_changed_at_this_moment(
+    indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag_collection(indexed, "sky")
+    draw_many(photos, 3, start=50)
+    index(indexed, photos)
+    real = applying._chosen
+
+    def changed(library: Library, name: str) -> Any:
+        save(indexed, names=NAMES[::-1])
+        return real(library, name)
+
+    monkeypatch.setattr(applying, "_chosen", changed)
+    (report,) = refresh_tags(indexed)
+    assert report.tagged == 0
+    assert "was changed" in (report.problem or "")
+    assert rows_of_tags(indexed) == 12 * 3, "what waited waits"
+
+
+def test_images_without_an_embedding_are_told_and_not_tagged(indexed: Library) -> None:
+    with indexed.database.write() as connection:
+        revision = collection_rows.advance(connection, indexed.collection().id)
+        connection.exec_driver_sql("DELETE FROM embedding WHERE image_id IN (3, 5)")
+        connection.exec_driver_sql(f"UPDATE image SET revision = {revision} WHERE id IN (3, 5)")
+    report = tag_collection(indexed, "sky")
+    assert (report.tagged, report.unchanged, report.waiting) == (10, 0, 2)
+    again = tag_collection(indexed, "sky")
+    assert (again.tagged, again.unchanged, again.waiting) == (0, 10, 2)
+
+
+def test_the_writer_keeps_the_cache_it_had(library: Library, photos: Path) -> None:
+    draw_many(photos, 3)
+    index(library, photos)
+    save(library)
+
+    def cache() -> int:
+        with library.database.write() as connection:
+            return int(connection.exec_driver_sql("PRAGMA cache_size").scalar_one())
+
+    before = cache()
+    tag_collection(library, "sky")
+    assert cache() == before
+
+
+def test_tags_of_many_images_are_read_in_as_many_queries_as_those_of_few(indexed: Library) -> None:
+    tag_collection(indexed, "sky")
+    with indexed.database.write() as connection:
+        label_set = label_rows.get_label_set(connection, "sky")
+        for image in image_rows(connection, range(1, 11)).values():
+            save_review(connection, label_set.id, label_set.version, image, "corrected", ["moon"])
+    save(indexed, min_probability=0.1)
+    asked: list[str] = []
+    with indexed.database.read() as connection:
+        state = tagging_rows.standing_tagging(connection, indexed.collection().id, "sky")
+        event.listen(connection, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        tags_of_images(connection, state, [1])
+        few = len(asked)
+        found = tags_of_images(connection, state, list(range(1, 13)))
+    assert len(asked) == 2 * few
+    assert {(tag.source, tag.label, tag.label_set_version) for number in range(1, 11) for tag in found[number]} == {
+        ("person", "moon", 1)
+    }

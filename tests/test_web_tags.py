@@ -119,3 +119,18 @@ def test_more_images_than_a_call_may_tag_are_left_to_the_command(
     assert refused.status_code == 409
     assert "clipsearch tags apply pets -c default" in refused.get_json()["detail"]
     assert client.get(f"{HERE}/tags").get_json()["taggings"] == []
+
+
+def test_a_correction_over_http_says_its_labels(client: CheckedClient) -> None:
+    client.post(f"{HERE}/tags", json={"label_set": "pets"})
+    first = client.get(f"{HERE}/images").get_json()["images"][0]["id"]
+    assert client.post(f"{HERE}/review/pets/{first}", json={"decision": "correct"}).status_code == 422
+    none = client.post(f"{HERE}/review/pets/{first}", json={"decision": "correct", "labels": []})
+    assert (none.status_code, none.get_json()["labels"]) == (200, [])
+
+
+@pytest.mark.parametrize("floor", ["min_tag_score", "min_tag_probability"])
+def test_a_floor_of_tags_over_http_needs_a_tag(client: CheckedClient, floor: str) -> None:
+    refused = client.get(f"{HERE}/images", query_string={floor: 0.5})
+    assert refused.status_code == 422
+    assert "needs a tag" in refused.get_data(as_text=True)

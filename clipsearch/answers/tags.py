@@ -61,6 +61,7 @@ class TaggingReport(Answer):
     model: str
     tagged: int
     unchanged: int = Field(description="images that had their tags already")
+    waiting: int = Field(description="images that have no embedding yet to be tagged by")
     anew: bool = Field(description="whether older tags were removed first")
     seconds: float
     problem: str | None = Field(default=None, description="why an automatic tagging was left as it is")

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
 
 
+_MAKESHIFT = (
+    "the model {} is not here to embed background texts: the labels are held against each other, and probabilities "
+    "will change once it is"
+)
+
+
 @dataclass(eq=False)
 class _Kept:
     """What is expensive to make: rows, and what is to be said of the words that they were made of."""
@@ -25,6 +31,7 @@ class _Kept:
     targets: Targets
     presence: Presence | None
     from_words: bool
+    makeshift: bool = False
     warnings: list[str] | None = None
 
     @property
@@ -53,17 +60,19 @@ class Choice:
 
     def warnings(self, encoder: Encoder | None) -> list[str]:
         """What is to be said of the labels; told in full where the encoder that embeds them is in memory."""
+        said = [_MAKESHIFT.format(self.model.model.name)] if self.kept.makeshift else []
         if encoder is None or not self.kept.from_words:
-            return label_warnings(self.label_set, None)
+            return said + label_warnings(self.label_set, None)
         if self.kept.warnings is None:
             self.kept.warnings = label_warnings(self.label_set, encoder)
-        return list(self.kept.warnings)
+        return said + self.kept.warnings
 
 
 def choice_of(library: Library, label_set: LabelSetRow, model: ModelRow, encoder: Callable[[], Encoder]) -> Choice:
     """The set with the rows of its labels by this model; ``encoder`` is asked for only when something is not kept.
 
-    Raises as ``targets_of`` and ``presence_of``.
+    What is a makeshift for want of the model is made anew each time, until the model is here. Raises as ``targets_of``
+    and ``presence_of``.
     """
     told = stamp_of(label_set) if label_set.id else (label_set.name, label_set.digest)
     key = ("choice", *told, model.id, model.model.fingerprint)
@@ -71,6 +80,8 @@ def choice_of(library: Library, label_set: LabelSetRow, model: ModelRow, encoder
     if isinstance(known, _Kept):
         return Choice(label_set, model, known)
     targets, from_words = targets_of(library, label_set, model, encoder)
-    kept = _Kept(targets, presence_of(library, label_set, targets, model, encoder), from_words)
-    library.recent.keep(key, kept, kept.memory_bytes)
+    presence, makeshift = presence_of(library, label_set, targets, model, encoder)
+    kept = _Kept(targets, presence, from_words, makeshift)
+    if not makeshift:
+        library.recent.keep(key, kept, kept.memory_bytes)
     return Choice(label_set, model, kept)

@@ -65,14 +65,15 @@ def targets_of(
 
 def presence_of(
     library: Library, label_set: LabelSetRow, targets: Targets, model: ModelRow, encoder: Callable[[], Encoder]
-) -> Presence | None:
-    """What the labels are held against in the modes ``multi`` and ``binary``; None for ``single``.
+) -> tuple[Presence | None, bool]:
+    """What the labels are held against in the modes ``multi`` and ``binary``, None for ``single``; and whether that is
+    a makeshift: each other, for want of a model that embeds background texts.
 
     Raises InvalidLabelSet where the model has words for too few background texts; ModelUnavailable, ModelNotFound
     where it is not here to embed them and the set is too small for its labels to be held against each other.
     """
     if label_set.mode == "single":
-        return None
+        return None, False
     opposites = {}
     if label_set.mode == "binary":
         written = {label.position: label.negatives for label in label_set.labels if label.negatives}
@@ -81,7 +82,7 @@ def presence_of(
         for place, texts in written.items():
             prompts = [(PLAIN_TEMPLATE, text) for text in texts]
             opposites[place] = _means(kept, [prompts] if mean else [[one] for one in prompts], "its negatives")
-    crowd = None
+    crowd, makeshift = None, False
     if model.model.scoring == "softmax" and len(opposites) < len(label_set.labels):
         try:
             crowd = _crowd(library, label_set, model, encoder)
@@ -90,7 +91,8 @@ def presence_of(
                 raise
             # The model is not here to embed other texts, as for imported embeddings: the labels are each other's crowd.
             crowd = targets.rows[np.linspace(0, len(targets.rows) - 1, min(len(targets.rows), MOST_TEXTS)).astype(int)]
-    return Presence(targets, label_set.aggregate, model.model, crowd, opposites)
+            makeshift = True
+    return Presence(targets, label_set.aggregate, model.model, crowd, opposites), makeshift
 
 
 def _crowd(library: Library, label_set: LabelSetRow, model: ModelRow, encoder: Callable[[], Encoder]) -> Rows:

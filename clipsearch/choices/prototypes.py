@@ -2,8 +2,9 @@
 
 Images and texts lie in two cones of a model's space (Liang et al. 2022, "Mind the gap"): any image is nearer to a
 prototype of images than to the right words. So what all images have in common is taken out of a prototype, and what
-the words of the set have in common put in its place. What images have in common is told from neutral pictures, which
-show nothing, and from the examples themselves: never from a collection, so that a set means the same in every one.
+the words of the set have in common put in its place; what is its own is made as long as the words' own parts are.
+What images have in common is told from neutral pictures, which show nothing, and from the examples themselves: never
+from a collection, so that a set means the same in every one.
 """
 
 from __future__ import annotations
@@ -27,9 +28,6 @@ Rows = NDArray[np.float32]
 HALF = 0.5
 # For how many labels with examples the neutral pictures count where both say what images have in common.
 NEUTRAL_WEIGHT = 2.0
-# How far what is a prototype's own is from the middle of the words: images differ more from each other than a text
-# differs for them. Found with the demo model, where .2 to .5 do nearly as well.
-OWN_SHARE = 0.3
 
 
 def with_examples(
@@ -46,12 +44,16 @@ def with_examples(
     if not words:
         return {position: unit(prototype)[None] for position, prototype in found.items()}
     middle = np.mean([rows.mean(axis=0) for rows in words.values()], axis=0, dtype=np.float64)
+    # Images differ more from each other than texts for them do: what is a prototype's own is brought to the length
+    # that the words' own parts have. A share that is right for one model finds nothing with another.
+    apart = float(np.mean([np.linalg.norm(rows.mean(axis=0) - middle) for rows in words.values()]))
     neutral = NEUTRAL_WEIGHT * centre_of_images(library, model, encoder).astype(np.float64)
     centre = unit(neutral + sum(unit(prototype).astype(np.float64) for prototype in found.values())).astype(np.float64)
     rows = dict(words)
     for position, prototype in found.items():
         own = prototype - (prototype @ centre) * centre
-        rows[position] = mixed(label_set.labels[position], words.get(position), unit(middle + OWN_SHARE * own)[None])
+        own *= apart / max(float(np.linalg.norm(own)), 1e-12)
+        rows[position] = mixed(label_set.labels[position], words.get(position), unit(middle + own)[None])
     return rows
 
 

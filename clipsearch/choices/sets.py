@@ -6,10 +6,13 @@ that was replaced, deleted or brought back by a backup is read anew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
-from clipsearch.built_in import built_in_label_set, is_built_in
+from clipsearch.built_in import PREFIX, built_in_label_set, built_in_names, is_built_in
 from clipsearch.database.label_sets import LabelRow, LabelSetRow, get_label_set, label_set_stamp
+from clipsearch.errors import LabelSetNotFound
 from clipsearch.label_set import Label, LabelSet
 from clipsearch.library import Library
 from clipsearch.prompts import DEFAULT_TEMPLATES, MAX_LABEL, MAX_TEXT, check_template, clean_text
@@ -20,6 +23,8 @@ from clipsearch.scoring import check_choice
 def label_set_of(library: Library, labels: Labels) -> LabelSetRow:
     """The set to choose from; ``builtin:NAME`` names one that comes with the software.
 
+    A threshold that ``labels`` names stands before those of the set and of each of its labels.
+
     Raises LabelSetNotFound, InvalidLabelSet, EmptyText, TextTooLong, InvalidTemplate.
     """
     if labels.label_set is None:
@@ -29,9 +34,11 @@ def label_set_of(library: Library, labels: Labels) -> LabelSetRow:
     else:
         label_set = _stored(library, labels.label_set)
     check_choice(label_set)
-    # What the question says stands before the set's own; no score depends on it.
+    # What the question says stands before what the set and its labels say; no score depends on it.
+    asked = [name for name in ("min_score", "min_probability") if getattr(labels, name) is not None]
     return replace(
         label_set,
+        labels=_without(label_set.labels, asked),
         min_score=label_set.min_score if labels.min_score is None else labels.min_score,
         min_probability=label_set.min_probability if labels.min_probability is None else labels.min_probability,
         min_margin=label_set.min_margin if labels.min_margin is None else labels.min_margin,
@@ -47,6 +54,14 @@ def unstored(name: str, label_set: LabelSet) -> LabelSetRow:
     )
     given["templates"] = label_set.templates or DEFAULT_TEMPLATES
     return LabelSetRow(name=name, **given)
+
+
+def _without(labels: tuple[LabelRow, ...], thresholds: Sequence[str]) -> tuple[LabelRow, ...]:
+    """The labels without their own thresholds of these names."""
+    if not thresholds:
+        return labels
+    nothing: dict[str, Any] = dict.fromkeys(thresholds)
+    return tuple(replace(label, **nothing) for label in labels)
 
 
 def _asked(labels: Labels) -> LabelSetRow:
@@ -69,7 +84,12 @@ def _stored(library: Library, name: str) -> LabelSetRow:
         known = library.recent.get(("label set", *stamp)) if stamp else None
         if isinstance(known, LabelSetRow):
             return known
-        label_set = get_label_set(connection, name)
+        try:
+            label_set = get_label_set(connection, name)
+        except LabelSetNotFound as error:
+            if name.strip() not in built_in_names():
+                raise
+            raise LabelSetNotFound(f"there is no label set {name!r}; did you mean {PREFIX}{name.strip()}?") from error
     texts = sum(len(label.name) + sum(map(len, label.prompts)) for label in label_set.labels)
     library.recent.keep(("label set", *stamp_of(label_set)), label_set, 200 * len(label_set.labels) + texts)
     return label_set

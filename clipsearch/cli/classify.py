@@ -77,8 +77,9 @@ def classify(
     """Say which label fits each picture best, or which of them are there.
 
     In the mode single the probabilities of a picture's labels add up to one; in multi each is told on its own, and
-    in binary against what it is not. PATH is a picture or a folder of them; without one, the images of the
-    collection are classified. --label-set builtin:NAME is a set that comes with clipsearch.
+    in binary against what it is not. PATH is a picture or a folder of them; with --stored in its place,
+    or a filter, the images of the collection are classified. --label-set builtin:NAME is a set that comes with
+    clipsearch.
 
     \b
     clipsearch classify cat.jpg --labels cat,dog,bird

@@ -101,8 +101,10 @@ def evaluate(
         raise click.UsageError("--reviewed needs the label set that was reviewed: --label-set NAME")
     if write_thresholds and label_set is None:
         raise click.UsageError("--write-thresholds needs a stored label set: --label-set NAME")
-    from clipsearch.evaluating import EvaluationOptions, evaluate, templates_from
+    from clipsearch.evaluating import EvaluationOptions, check_report, evaluate, templates_from
 
+    if report is not None:
+        check_report(report)
     swept = templates_from(sweep_templates) if sweep_templates else ()
     sides = _sides(label_set, templates, renamed, against_model, against_label_set)
     with open_library() as library, _progress() as tell:

@@ -166,7 +166,10 @@ def _draft(
     known = {one.name for one in labels}
     labels += [Label(name=one) for one in label]
     known |= set(label)
-    labels += [Label(name=one) for one in dict.fromkeys([*parts["prompts"], *parts["examples"]]) if one not in known]
+    told = [one for one in dict.fromkeys([*parts["prompts"], *parts["examples"]]) if one not in known]
+    if label and told:
+        raise click.UsageError(f"there is no label {told[0]!r} among those that are named; name it, or none of them")
+    labels += [Label(name=one) for one in told]
     known |= {one.name for one in labels}
     for key in {*parts["negatives"], *categories, *weights} - known:
         raise click.UsageError(f"there is no label {key!r} to say this of")

@@ -157,17 +157,20 @@ def install(name: str, new_name: str | None, replace: bool, as_json: bool) -> No
 @json_option
 @library_options
 def delete(name: str, yes: bool, as_json: bool) -> None:
-    """Delete a label set."""
+    """Delete a label set, with the tags and decisions made by it."""
     from clipsearch.cli.asking import ask
-    from clipsearch.labelling import delete_label_set
+    from clipsearch.labelling import delete_label_set, lost_with_label_set
 
     with open_library() as library:
-        ask(f"delete the label set {shown(name)!r}?", yes)
+        decisions, tagged = lost_with_label_set(library, name)
+        lost = f"{counted(decisions, 'decision')} and the tags of {counted(tagged, 'collection')}"
+        also = lost if decisions or tagged else ""
+        ask(f"delete the label set {shown(name)!r}{f', and with it {also}' if also else ''}?", yes)
         delete_label_set(library, name)
     if as_json:
-        print_json({"deleted": name})
+        print_json({"deleted": name, "decisions": decisions, "tagged_collections": tagged})
     else:
-        say(f"label set {shown(name)!r} deleted")
+        say(f"label set {shown(name)!r} deleted{f', and with it {also}' if also else ''}")
 
 
 @labels.command("import")

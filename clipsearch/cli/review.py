@@ -102,20 +102,22 @@ def _tell_reviews(found: list[ReviewInfo], as_json: bool) -> None:
 @review.command("decide")
 @click.argument("label_set", metavar="SET")
 @click.argument("image", metavar="IMAGE")
-@click.option("--accept", "wish", flag_value="accept", help="What the model says is right.")
+@click.option("--accept", is_flag=True, help="What the model says is right.")
 @click.option("--label", "labels", multiple=True, metavar="LABEL", help="It is this; may be repeated for several.")
-@click.option("--none", "wish", flag_value="none", help="It is none of the labels.")
-@click.option("--skip", "wish", flag_value="skip", help="Do not ask again.")
-@click.option("--undo", "wish", flag_value="undo", help="Take back what was decided.")
+@click.option("--none", is_flag=True, help="It is none of the labels.")
+@click.option("--skip", is_flag=True, help="Do not ask again.")
+@click.option("--undo", is_flag=True, help="Take back what was decided.")
 @collection_option
 @json_option
 @library_options
 def decide(
-    label_set: str, image: str, wish: str | None, labels: tuple[str, ...], collection: str | None, as_json: bool
+    label_set: str, image: str, labels: tuple[str, ...], collection: str | None, as_json: bool, **wishes: bool
 ) -> None:
     """Decide on one IMAGE, named by its id or its path."""
-    if (wish is None) == (not labels):
-        raise click.UsageError("say one of --accept, --label LABEL, --none, --skip and --undo")
+    wished = [name for name, given in wishes.items() if given]
+    if len(wished) + bool(labels) != 1:
+        raise click.UsageError("say exactly one of --accept, --label LABEL, --none, --skip and --undo")
+    wish = wished[0] if wished else None
     from clipsearch import reviewing
     from clipsearch.browsing import show_image
 

@@ -66,6 +66,13 @@ def apply(label_set: str, top: int, automatic: bool, collection: str | None, as_
         f"{counted(report.tagged, 'image')} tagged with {name}, in {report.seconds:.1f} s{rate}; "
         f"{report.unchanged:,} had their tags{anew}"
     )
+    _tell_waiting(report)
+
+
+def _tell_waiting(report: TaggingReport) -> None:
+    if report.waiting:
+        note(f"{counted(report.waiting, 'image')} not tagged with {shown(report.label_set)!r}, for want of an "
+             "embedding: index the folder again")  # fmt: skip
 
 
 @tags.command("show")
@@ -179,4 +186,5 @@ def refresh(library: Library, collection: str | None) -> list[TaggingReport]:
             note(f"not tagged with {shown(report.label_set)!r}: {shown(report.problem)}")
         elif report.tagged:
             note(f"{counted(report.tagged, 'image')} tagged with {shown(report.label_set)!r}")
+        _tell_waiting(report)
     return reports

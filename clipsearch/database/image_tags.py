@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from clipsearch.answers import TagInfo
-from clipsearch.database.reviews import find_review
+from clipsearch.database.images import chunks
+from clipsearch.database.schema import review as review_table
 from clipsearch.database.standing_reviews import labels_by_people
 from clipsearch.database.taggings import TaggingState, tagging_states
 from clipsearch.database.tags import NO_FLOORS, Floors, kept_tags
@@ -36,14 +37,27 @@ def tags_of_images(
         ]
         for number, kept in kept_tags(connection, state, ids, floors).items()
     }
-    for number, labels in labels_by_people(connection, state, ids).items():
-        review = find_review(connection, state.tagging.label_set_id, number)
-        version = review.label_set_version if review else state.version
+    by_people = labels_by_people(connection, state, ids)
+    versions = _versions_seen(connection, state, list(by_people))
+    for number, labels in by_people.items():
+        version = versions.get(number, state.version)
         found[number] = [
             TagInfo(label_set=state.label_set, label_set_version=version, label=label, source="person")
             for label in labels
         ]
     return found
+
+
+def _versions_seen(connection: Connection, state: TaggingState, ids: Sequence[int]) -> dict[int, int]:
+    """Of these images that people decided on, the version of the set that they saw."""
+    query = select(review_table.c.image_id, review_table.c.label_set_version).where(
+        review_table.c.label_set_id == state.tagging.label_set_id
+    )
+    return {
+        number: version
+        for part in chunks(ids)
+        for number, version in connection.execute(query.where(review_table.c.image_id.in_(part)))
+    }
 
 
 def tags_of_image(connection: Connection, collection_id: int, image_id: int) -> list[TagInfo]:

@@ -83,9 +83,13 @@ def _insert_rows(connection: Connection, rows: Sequence[tuple[int | float, ...]]
     names = ", ".join(_TAG_COLUMNS)
     cursor = connection.connection.cursor()
     if connection.dialect.name == "sqlite":
-        cursor.execute(f"PRAGMA cache_size=-{WRITING_CACHE_KIB}")
         places = ", ".join("?" * len(_TAG_COLUMNS))
-        cursor.executemany(f"INSERT INTO tag ({names}) VALUES ({places})", rows)  # noqa: S608  names of ours
+        (usual,) = cursor.execute("PRAGMA cache_size").fetchone()
+        cursor.execute(f"PRAGMA cache_size=-{WRITING_CACHE_KIB}")
+        try:
+            cursor.executemany(f"INSERT INTO tag ({names}) VALUES ({places})", rows)  # noqa: S608  names of ours
+        finally:  # the connection goes back to its pool, and would hold the memory as long as it lives
+            cursor.execute(f"PRAGMA cache_size={int(usual)}")
     else:
         with cursor.copy(f"COPY tag ({names}) FROM STDIN") as copying:
             for row in rows:

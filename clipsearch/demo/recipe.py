@@ -37,7 +37,7 @@ SOFTMAX = Recipe(scale=math.log(1 / 0.07), bias=None, seed=11)
 # The sibling keeps the trunk of the first family's picture tower and goes on with all that comes after it, under its
 # own loss and in a space of its own: minutes instead of an hour, for what tests need it for.
 SIGMOID = Recipe(
-    scale=math.log(20), bias=-6.0, seed=11, epochs=3, rate=7e-4, dimension=96, label_share=0.5, trunk_of="softmax"
+    scale=math.log(20), bias=-6.0, seed=11, epochs=3, rate=1e-3, image_size=64, dimension=96, trunk_of="softmax"
 )
 RECIPES = {"softmax": SOFTMAX, "sigmoid": SIGMOID}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from clipsearch.evaluating.contenders import Side
 from clipsearch.evaluating.evaluate import EvaluationOptions, evaluate
 from clipsearch.evaluating.index_recall import index_recall
-from clipsearch.evaluating.report import write_report
+from clipsearch.evaluating.report import check_report, write_report
 from clipsearch.evaluating.reproducing import reproduce
 from clipsearch.evaluating.reviewed import read_reviews
 from clipsearch.evaluating.samples import Material, Sample, read_samples
@@ -19,6 +19,7 @@ __all__ = [
     "Material",
     "Sample",
     "Side",
+    "check_report",
     "evaluate",
     "index_recall",
     "read_reviews",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from clipsearch.answers import Contender
 from clipsearch.evaluating.contenders import Bench
 from clipsearch.evaluating.figures import known, measured
 from clipsearch.evaluating.samples import Material
-from clipsearch.metrics import Drawing, found_at, image_to_text_ranks, mean_interval, text_to_image_ranks
+from clipsearch.metrics import Drawing, first_right_ranks, found_at, mean_interval
 
 DEPTHS = (1, 5, 10)
 BLOCK = 512
@@ -21,24 +23,21 @@ def caption_contender(
     """The recall at 1, 5 and 10 of captions that look for their image, and of images that look for a caption; and for
     each figure by query whether it was found.
 
-    Captions are embedded as they stand, as a search by text does it. Candidates are the images of the source.
+    Captions are embedded as they stand, as a search by text does it. Candidates are the images of the source. Of images
+    with one and the same caption each is right for it.
     """
-    texts: list[str] = []
-    owners: list[int] = []
-    for row, place in enumerate(bench.places):
-        captions = material.samples[place].captions
-        texts += captions
-        owners += [row] * len(captions)
+    several = [material.samples[place].captions for place in bench.places]
+    texts = [text for captions in several for text in captions]
+    images, captions_of = _counterparts(several)
     encoder = bench.encoder()
     rows = encoder.encode_texts(texts).vectors
-    owner = np.array(owners, dtype=np.int64)
     cut = sum(encoder.truncated(texts))
     by_text = [
-        text_to_image_ranks(bench.vectors @ rows[at : at + BLOCK].T, owner[at : at + BLOCK])
+        first_right_ranks(rows[at : at + BLOCK] @ bench.vectors.T, _right(images, at, len(bench.vectors)))
         for at in range(0, len(rows), BLOCK)
     ]
     by_image = [
-        image_to_text_ranks(bench.vectors[at : at + BLOCK] @ rows.T, owner, first_image=at)
+        first_right_ranks(bench.vectors[at : at + BLOCK] @ rows.T, _right(captions_of, at, len(rows)))
         for at in range(0, len(bench.vectors), BLOCK)
     ]
     found = {
@@ -60,3 +59,28 @@ def caption_contender(
         failed=bench.failed,
     )
     return contender, found
+
+
+def _counterparts(several: Sequence[Sequence[str]]) -> tuple[list[list[list[int]]], list[list[list[int]]]]:
+    """From the captions of each image: the images of each caption, and the captions of each image, equal texts
+    included; as lists that equal texts share, for thousands may have one text."""
+    images: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
+    place = 0
+    for image, captions in enumerate(several):
+        for text in captions:
+            images.setdefault(text, []).append(image)
+            places.setdefault(text, []).append(place)
+            place += 1
+    by_caption = [[images[text]] for captions in several for text in captions]
+    return by_caption, [[places[text] for text in captions] for captions in several]
+
+
+def _right(counterparts: Sequence[Sequence[Sequence[int]]], start: int, columns: int) -> NDArray[np.bool_]:
+    """Bool [up to BLOCK, columns]: which columns are right for each row from ``start`` on."""
+    block = counterparts[start : start + BLOCK]
+    right = np.zeros((len(block), columns), dtype=np.bool_)
+    for row, lists in enumerate(block):
+        for found in lists:
+            right[row, found] = True
+    return right

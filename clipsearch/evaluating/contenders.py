@@ -56,13 +56,15 @@ class Bench:
 @dataclass(frozen=True, eq=False)
 class Marked:
     """The samples of a bench whose truth a label set can tell: rows of the bench, their places among the samples, and
-    the positions of their true labels. ``unknown`` counts the samples by class that no label stands for."""
+    the positions of their true labels. ``unknown`` counts the samples by class that no label stands for, and
+    ``none_of_them`` those that a person gave no label, which the mode single has no figure for."""
 
     rows: list[int]
     places: list[int]
     truth: list[tuple[int, ...]]
     unknown: dict[str, int]
     unmarked: list[FailedFile]
+    none_of_them: int = 0
 
 
 def model_of(library: Library, name: str | None, collection: str | None) -> tuple[ModelRow, Callable[[], Encoder]]:
@@ -165,9 +167,13 @@ def marked(bench: Bench, material: Material, label_set: LabelSetRow, renamed: di
     counts = Counter(name for place in bench.places for name in material.samples[place].labels if name in lost)
     single = label_set.mode == "single"
     found = Marked([], [], [], dict(sorted(counts.items())), [])
+    none_of_them = 0
     for row, place in enumerate(bench.places):
         sample = material.samples[place]
         if any(name in lost for name in sample.labels):
+            continue
+        if single and not sample.labels and material.kind == "reviews":
+            none_of_them += 1
             continue
         if single and not sample.labels:
             reason = "it has no label, which a label set of the mode single cannot be measured by"
@@ -178,7 +184,7 @@ def marked(bench: Bench, material: Material, label_set: LabelSetRow, renamed: di
         found.truth.append(tuple(dict.fromkeys(known[name] for name in sample.labels)))
     if not found.rows:
         raise InvalidInput(f"no picture of {material.name} with a known label can be used")
-    return found
+    return replace(found, none_of_them=none_of_them)
 
 
 def outcome_of(

@@ -35,6 +35,7 @@ from clipsearch.library import Library
 from clipsearch.metrics import Drawing, LabelRanking, difference, mean_difference, mean_per_class_recall
 
 Outcome = SingleOutcome | MultiOutcome
+NAMED = 5  # classes that a warning names
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def _by_labels(
         swept = sweep(library, bench_for(first), material, label_sets[0], first.renamed, options.sweep, drawing)
         found["templates"] = swept
     if options.write_thresholds:
-        found["written_to"] = write_thresholds(library, label_sets[0], contenders[0].thresholds).name
+        written = write_thresholds(library, label_sets[0], contenders[0].thresholds)
+        found["written_to"] = written.name if contenders[0].thresholds else None
     return found
 
 
@@ -184,10 +186,17 @@ def _warnings(material: Material, told: Marked, names: list[str], outcome: Outco
         for folder in material.folders.values()
         if is_bare_number(folder)
     ]
-    found += [
-        f"the class {name!r} is no label of the set; its {count} images are left out of the figures"
-        for name, count in told.unknown.items()
-    ]
+    if told.unknown:
+        first = ", ".join(f"{name!r} ({count})" for name, count in list(told.unknown.items())[:NAMED])
+        more = f" and {len(told.unknown) - NAMED} more" if len(told.unknown) > NAMED else ""
+        found.append(
+            f"classes that are no label of the set, with their images, which are left out of the figures: {first}{more}"
+            "; say which label each stands for: --map CLASS=LABEL"
+        )
+    if told.none_of_them:
+        found.append(
+            f"{told.none_of_them} images were decided to be none of them; the figures of the mode single leave them out"
+        )
     if isinstance(outcome, MultiOutcome) and not outcome.truth.any():
         found.append("no image has any of the labels, so there is no average precision")
     if len(told.rows) < len(names):

@@ -9,7 +9,7 @@ import numpy as np
 
 from clipsearch import reports
 from clipsearch.answers import Contender, EvaluationAnswer, FailedFile, MeasuredFigure, Mistake
-from clipsearch.errors import ClipSearchError
+from clipsearch.errors import ClipSearchError, InvalidInput
 from clipsearch.images import make_thumbnail, path_of
 from clipsearch.library import Library
 
@@ -43,6 +43,17 @@ def write_report(library: Library, answer: EvaluationAnswer, path: str | os.Path
     target = Path(os.path.expanduser(os.fspath(path)))
     reports.write_report(report_content(library, answer), target)
     return answer.model_copy(update={"report": str(target)})
+
+
+def check_report(path: str | os.PathLike[str]) -> None:
+    """Before an hour of work: raises InvalidInput where no report can be written."""
+    target = Path(os.path.expanduser(os.fspath(path)))
+    if target.is_dir():
+        raise InvalidInput(f"the report cannot be written to {target}: it is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise InvalidInput(
+            f"the report cannot be written to {target}: there is no folder {target.parent}; make it first"
+        )
 
 
 def report_content(library: Library, answer: EvaluationAnswer) -> reports.ReportContent:

@@ -17,12 +17,14 @@ from clipsearch.metrics import ThresholdCurve, best_threshold, threshold_curve
 
 CURVES = 12
 POINTS = 50
+_NO_GAIN = 1e-9  # what rounding may make of two equal F1
 
 
 def tuned(outcome: SingleOutcome | MultiOutcome, names: Sequence[str]) -> list[TunedThreshold]:
     """For each label that an image has, the least probability with the highest F1 on these images.
 
-    In the mode ``single`` only images whose first label it is can get it. A label for which refusing nothing is best
+    Left out is a label whose present threshold is as good: it stays. In the mode ``single`` only images
+    whose first label it is can get it. A label for which refusing nothing is best
     gets 0 there.
     """
     found = []
@@ -32,7 +34,8 @@ def tuned(outcome: SingleOutcome | MultiOutcome, names: Sequence[str]) -> list[T
             continue
         curve = _possible(threshold_curve(truth, values))
         best = best_threshold(curve) if len(curve.thresholds) else None
-        if best is None:
+        before = 2 * int((truth & accepted).sum()) / int(truth.sum() + accepted.sum())
+        if best is None or best.f1 <= before + _NO_GAIN:
             continue
         single = isinstance(outcome, SingleOutcome)
         everything = best.threshold <= float(curve.thresholds[0])
@@ -43,7 +46,7 @@ def tuned(outcome: SingleOutcome | MultiOutcome, names: Sequence[str]) -> list[T
                 precision=best.precision,
                 recall=best.recall,
                 f1=best.f1,
-                f1_before=2 * int((truth & accepted).sum()) / int(truth.sum() + accepted.sum()),
+                f1_before=before,
             )
         )
     return found
@@ -71,8 +74,8 @@ def curves(outcome: SingleOutcome | MultiOutcome, names: Sequence[str], most: in
 def write_thresholds(library: Library, label_set: LabelSetRow, thresholds: Sequence[TunedThreshold]) -> LabelSetRow:
     """Store these least probabilities in the set that they were found with, as its next version.
 
-    Nothing is embedded: thresholds are no part of what scores depend on. Raises InvalidInput for a set that is not
-    stored, Conflict when it has been changed meanwhile.
+    Nothing is embedded: thresholds are no part of what scores depend on. Without any the set stays as it
+    is. Raises InvalidInput for a set that is not stored, Conflict when it has been changed meanwhile.
     """
     if not label_set.id:
         raise InvalidInput(
@@ -90,6 +93,8 @@ def write_thresholds(library: Library, label_set: LabelSetRow, thresholds: Seque
                 f"the label set {label_set.name!r} was changed while it was evaluated (version {current.version}, not "
                 f"{label_set.version}); evaluate it again"
             )
+        if not thresholds:
+            return current
         return save_label_set(connection, label_set.name, LabelSet(**{**values, "labels": labels}), replace=True)
 
 

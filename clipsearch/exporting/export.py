@@ -13,11 +13,11 @@ from clipsearch.answers import ClassCount, ExportReport
 from clipsearch.choices import label_set_of
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.label_sets import LabelSetRow
-from clipsearch.datasets import check_parquet, refuse_occupied
+from clipsearch.datasets import check_parquet
 from clipsearch.errors import InvalidInput
 from clipsearch.exporting.labelled import LabelledImages, OnProgress
 from clipsearch.exporting.options import TEXT_FORMS, ExportOptions
-from clipsearch.exporting.writing import text_lines, write_dataset, write_sidecars
+from clipsearch.exporting.writing import check_place, folders_above, text_lines, write_dataset, write_sidecars
 from clipsearch.library import Library
 from clipsearch.queries import Filters, Labels
 
@@ -40,7 +40,7 @@ def export_labels(
     Labels are those that a person decided, else stored tags that hold, else the model's by the label set as it is
     now. ``label_set`` may be None for CloudEvents only: the best words of the built-in set of everyday objects.
     ``target`` is a folder for the forms folder and coco, and for cloudevents with embeddings; a file for the others;
-    None for xmp, whose sidecars lie beside the images. It appears when all is written.
+    None for xmp, whose sidecars lie beside the images. It appears when all is written, with the folders above it.
 
     Raises AlreadyExists for a target that is there, InvalidInput, LabelSetNotFound, CollectionNotFound, StorageFull,
     ConfigError where Parquet cannot be written here, and what classifying raises.
@@ -55,7 +55,8 @@ def export_labels(
     elif target is None:
         sidecars = write_sidecars(rows, about["label_set"])
     else:
-        copied = write_dataset(rows, target, options, about)
+        with folders_above(target):
+            copied = write_dataset(rows, target, options, about)
     return _report(rows, options, about, target, copied, sidecars, time.monotonic() - started)
 
 
@@ -89,7 +90,7 @@ def _checked_target(target: Path | None, options: ExportOptions) -> Path | None:
         check_parquet()
     # Not resolved: a link that stands there is not written through.
     place = Path(os.path.abspath(os.path.expanduser(target)))
-    refuse_occupied(place)
+    check_place(place)
     return place
 
 

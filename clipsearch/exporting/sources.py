@@ -17,7 +17,7 @@ from clipsearch.database import Connection
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.label_sets import LabelSetRow
 from clipsearch.database.reviews import list_reviews
-from clipsearch.database.taggings import TaggingState, tagging_states
+from clipsearch.database.taggings import TaggingState, find_tagging, tagging_states
 from clipsearch.database.tags import KeptTag, kept_tags
 from clipsearch.exporting.deciding import Classes, Given
 from clipsearch.indexes import IndexView
@@ -79,6 +79,8 @@ class LabelSources:
         """What these images are given; those are left out of which nothing can be said, for want of an embedding."""
         found = {number: Told(self._reviews[number], "review") for number in ids if number in self._reviews}
         left = [number for number in ids if number not in found]
+        if self._tagging is not None and not _stands(connection, self._tagging):
+            self._tagging = None  # for good: what follows is by the model and the set that this export began with
         if self._tagging is not None and left:
             found |= self._from_tags(connection, self._tagging, left)
             left = [number for number in left if number not in found]
@@ -115,8 +117,12 @@ class LabelSources:
         if not self._label_set.id or self._best is not None or summed:
             return None
         states = tagging_states(connection, self._collection.id, self._label_set.name)
-        standing = [state for state in states if state.why_stale is None]
-        return standing[0] if standing else None
+        return next((state for state in states if state.why_stale is None and self._is_of_ours(state)), None)
+
+    def _is_of_ours(self, state: TaggingState) -> bool:
+        """Whether the tags are of the set and the model of this export: both may have changed since they were read."""
+        made_by = (state.tagging.digest, state.tagging.model_id)
+        return self._view is not None and made_by == (self._label_set.digest, self._view.model.id)
 
     def _from_tags(self, connection: Connection, state: TaggingState, ids: Sequence[int]) -> dict[int, Told]:
         tags = kept_tags(connection, state, ids)
@@ -149,6 +155,14 @@ class LabelSources:
 
     def _known(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         return ids[np.isin(ids, self._there, assume_unique=True)]
+
+
+def _stands(connection: Connection, state: TaggingState) -> bool:
+    """Whether the tags that this connection sees are still those of the state: the row is used again for others."""
+    then = state.tagging
+    now = find_tagging(connection, then.collection_id, then.label_set_id)
+    return now is not None and (now.id, now.digest, now.model_id, now.top) == (
+        then.id, then.digest, then.model_id, then.top)  # fmt: skip
 
 
 def _ranked(tags: Sequence[Sequence[KeptTag]]) -> Ranked:

@@ -4,7 +4,9 @@ folder."""
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from clipsearch.datasets import (
     event_lines,
     json_lines,
     keywords_of,
+    refuse_occupied,
     staged_file,
     staged_folder,
     write_coco,
@@ -21,7 +24,8 @@ from clipsearch.datasets import (
     write_parquet,
     write_sidecar,
 )
-from clipsearch.errors import InvalidInput
+from clipsearch.datasets.staging import FULL
+from clipsearch.errors import InvalidInput, StorageFull
 from clipsearch.exporting.labelled import LabelledImages
 from clipsearch.exporting.options import ExportOptions
 
@@ -31,6 +35,32 @@ EVENTS, VECTORS = "events.jsonl", "vectors"
 def is_folder(options: ExportOptions) -> bool:
     """Whether the target is a folder, and not a file."""
     return options.form in {"folder", "coco"} or (options.form == "cloudevents" and options.embeddings)
+
+
+def check_place(target: Path) -> None:
+    """Raises AlreadyExists where something stands at ``target``; InvalidInput where a file is in the way to it."""
+    above = next(one for one in target.parents if os.path.lexists(one))
+    if above == target.parent or not above.is_dir():
+        refuse_occupied(target)
+
+
+@contextmanager
+def folders_above(target: Path) -> Iterator[None]:
+    """The folders that ``target`` shall lie in are there in the block; those made for it go again when it raises."""
+    missing = [one for one in target.parents if not os.path.lexists(one)]
+    try:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in FULL:
+                raise StorageFull(f"the disk is full; {str(target.parent)!r} was not made") from error
+            raise InvalidInput(f"{str(target.parent)!r} cannot be made: {error.strerror or error}") from error
+        yield
+    except BaseException:
+        for one in missing:  # the innermost first
+            with suppress(OSError):  # somebody else's files are in it by now
+                one.rmdir()
+        raise
 
 
 def text_lines(rows: Rows, options: ExportOptions, model: str) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Sequence
-from reprlib import repr as brief
 
 from clipsearch.errors import InvalidLabelSet, InvalidTemplate
 from clipsearch.label_set import AGGREGATES, MODES, Example, Label, LabelSet
@@ -15,6 +15,14 @@ MAX_EXAMPLES = 1_000
 MAX_PROMPT = 1_000
 MAX_URI = 4_096
 _LEAST = {"min_score": -1.0, "min_probability": 0.0, "min_margin": 0.0, "words_weight": 0.0}
+
+
+def brief(value: object) -> str:
+    """What a message says of a value that was read: its beginning, also of a number too long for Python to write."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # more digits than sys.get_int_max_str_digits()
+        return "a number of thousands of digits"
 
 
 def draft_of(
@@ -32,10 +40,10 @@ def checked(label_set: LabelSet, *, name: str = "the label set", places: Sequenc
     InvalidTemplate, EmptyText, TextTooLong, InvalidInput.
     """
     if label_set.mode not in MODES:
-        raise InvalidLabelSet(f"{name} has the mode {label_set.mode!r}; the modes are {', '.join(MODES)}")
+        raise InvalidLabelSet(f"{name} has the mode {brief(label_set.mode)}; the modes are {', '.join(MODES)}")
     if label_set.aggregate not in AGGREGATES:
         raise InvalidLabelSet(
-            f"{name} joins its prompts by {label_set.aggregate!r}; the ways are {', '.join(AGGREGATES)}"
+            f"{name} joins its prompts by {brief(label_set.aggregate)}; the ways are {', '.join(AGGREGATES)}"
         )
     labels = _labels(label_set, name, places)
     background = _texts(label_set.background, f"the background of {name}")

@@ -7,13 +7,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from reprlib import repr as brief
 from typing import Any, cast
 
 import yaml
 
 from clipsearch.errors import InvalidLabelSet
-from clipsearch.label_files.checking import checked
+from clipsearch.label_files.checking import brief, checked
 from clipsearch.label_files.tables import read_table
 from clipsearch.label_set import Aggregate, Example, Label, LabelSet, Mode
 
@@ -91,6 +90,8 @@ def _from_tree(tree: Any, name: str) -> LabelSet:
     if isinstance(tree, Mapping) and "labels" in tree:
         whole = _known(tree, SET_KEYS, name)
         tree = whole["labels"]
+    elif isinstance(tree, Mapping):
+        _refuse_misspelt(tree, name)
     if isinstance(tree, Mapping):
         labels = [_label({"name": label} | _parts(parts), name) for label, parts in tree.items()]
     elif isinstance(tree, list):
@@ -106,6 +107,16 @@ def _from_tree(tree: Any, name: str) -> LabelSet:
         **{field: whole.get(field) for field in ("min_score", "min_probability", "min_margin")},
     )
     return checked(label_set, name=name)
+
+
+def _refuse_misspelt(tree: Mapping[Any, Any], name: str) -> None:
+    # One label alone is no set, so a single list beside keys of the set is the labels under another word.
+    others = [key for key in tree if not (isinstance(key, str) and _SINGULAR.get(key, key) in SET_KEYS)]
+    if len(others) == 1 and isinstance(tree[others[0]], list):
+        raise InvalidLabelSet(
+            f"{name} has a list under {brief(others[0])} and no key labels; perhaps labels was meant. A single label "
+            "is written labels: [{name: …, prompts: […]}]"
+        )
 
 
 def _usual(whole: Mapping[str, Any], key: str, usual: str) -> Any:

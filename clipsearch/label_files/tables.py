@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import cast
@@ -11,6 +12,7 @@ from typing import cast
 from clipsearch.errors import InvalidLabelSet
 from clipsearch.label_set import Aggregate, Example, Label, LabelSet, Mode
 
+_QUOTED = re.compile(r'"[^"]*"?')
 _FIRST = frozenset({"label", "name", "class"})
 # What a label has several of, one a row; an example's digest stands in the row of its uri.
 _LABEL_LISTS = ("prompt", "negative", "example", "digest")
@@ -49,7 +51,7 @@ def read_table(text: str, name: str) -> tuple[LabelSet, list[str]]:
     Columns after a header are told by its names; without one, or with names of the writer's own, whatever follows
     the label is a prompt.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
@@ -71,6 +73,12 @@ def read_table(text: str, name: str) -> tuple[LabelSet, list[str]]:
         **{known: whole.number(column, name) for column, known in _SET_NUMBERS.items()},
     )
     return label_set, [f"line {found.line}" for found in labels.values()]
+
+
+def _delimiter(text: str) -> str:
+    # Where the comma is the decimal mark, spreadsheets write semicolons.
+    first = _QUOTED.sub("", next((line for line in text.splitlines() if line.strip()), ""))
+    return ";" if ";" in first and "," not in first else ","
 
 
 def _columns(header: list[str], name: str) -> list[str]:

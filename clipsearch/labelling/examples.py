@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from clipsearch.database.embeddings import vectors_of
 from clipsearch.database.images import get_image
 from clipsearch.database.models import ModelRow
 from clipsearch.database.vectors import to_blobs
-from clipsearch.errors import CollectionNotFound, InvalidInput, UnreadableImage
+from clipsearch.errors import CollectionNotFound, ImageNotFound, InvalidInput, InvalidLabelSet, UnreadableImage
 from clipsearch.examples import keep_examples
 from clipsearch.images import absolute, content_hash, read_and_hash
 from clipsearch.label_files import checked
@@ -28,6 +29,8 @@ from clipsearch.library import Library
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
+
+MAX_ID = 2**63 - 1  # the databases' largest
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ def add_examples(
     if not sources:
         raise InvalidInput("name at least one image to stand for the label")
     with library.database.read() as connection:
-        label_of(label_rows.get_label_set(connection, name), label)
+        _check_label(label_rows.get_label_set(connection, name), name, label)
     embedder = _Embedder(library, collection)
-    added = [embedder.example(source) for source in sources]
+    added = [embedder.added(source) for source in sources]
     embedder.embed()
     with library.database.write() as connection:
         row = plain_set(label_rows.get_label_set(connection, name))
@@ -70,6 +73,16 @@ def add_examples(
         changed = dataclasses.replace(old, examples=(*old.examples, *new.values()), words_weight=weight)
         wanted = checked_label(with_label(row, changed), changed.name)
         return describe(label_rows.save_label_set(connection, name, wanted, replace=True))
+
+
+def _check_label(label_set: LabelSet, name: str, label: str) -> None:
+    try:
+        label_of(label_set, label)
+    except InvalidLabelSet as error:
+        if any(one.name == label for one in label_set.labels):
+            raise
+        way = f"to add it: clipsearch labels add {shlex.quote(name)} {shlex.quote(label)}"
+        raise InvalidLabelSet(f"{error.message}; {way}") from error
 
 
 def checked_label(label_set: LabelSet, label: str) -> LabelSet:
@@ -127,6 +140,14 @@ class _Embedder:
             )
         return dataclasses.replace(found, uri=example.uri) if example.digest else found
 
+    def added(self, source: ExampleSource) -> Example:
+        """As ``example``; an image that cannot be read is named."""
+        try:
+            return self.example(source)
+        except UnreadableImage as error:
+            name = source.name or (source.data if isinstance(source.data, Path) else "an upload")
+            raise UnreadableImage(f"{name} cannot stand for a label: {error.message}") from error
+
     def example(self, source: ExampleSource) -> Example:
         """What a source is as an example; its file is read and hashed here, and embedded later."""
         if source.image_id is not None:
@@ -151,6 +172,10 @@ class _Embedder:
             keep_examples(self._library, model, encoder(), missing)
 
     def _of_collection(self, *, number: int | None = None, uri: str | None = None) -> Example:
+        if isinstance(number, bool):
+            raise InvalidInput(f"{number} is no id of an image; an id is a whole number")
+        if number is not None and not 1 <= number <= MAX_ID:
+            raise ImageNotFound("there is no image of this id: ids are whole numbers from 1 to 2**63 - 1")
         collection = self._library.collection(self._collection)
         model = self._library.model_of(collection)
         with self._library.database.write() as connection:

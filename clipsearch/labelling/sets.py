@@ -7,8 +7,11 @@ import dataclasses
 from clipsearch.answers import LabelSetInfo, LabelSetVersionInfo
 from clipsearch.built_in import PREFIX, built_in_label_set, built_in_names, is_built_in
 from clipsearch.database import label_sets as label_rows
+from clipsearch.database.collections import list_collections
 from clipsearch.database.label_sets import LabelSetRow
-from clipsearch.errors import CollectionNotFound, NotFound
+from clipsearch.database.reviews import count_reviews
+from clipsearch.database.taggings import tagging_states
+from clipsearch.errors import CollectionNotFound, LabelSetNotFound, NotFound
 from clipsearch.label_files import checked
 from clipsearch.label_set import Label, LabelSet
 from clipsearch.labelling.describing import changes_between, describe, described
@@ -61,7 +64,12 @@ def stored_label_set(library: Library, name: str, version: int | None = None) ->
     if is_built_in(name):
         return _built_in(name)
     with library.database.read() as connection:
-        row = label_rows.get_label_set(connection, name)
+        try:
+            row = label_rows.get_label_set(connection, name)
+        except LabelSetNotFound as error:
+            if name.strip() not in built_in_names():
+                raise
+            raise LabelSetNotFound(f"there is no label set {name!r}; did you mean {PREFIX}{name.strip()}?") from error
         if version is None or version == row.version:
             return row
         versions = {one.version: one.definition for one in label_rows.label_set_versions(connection, row)}
@@ -117,6 +125,21 @@ def install_built_in(
     """Copy a built-in set into the library, to be changed there. Raises LabelSetNotFound, AlreadyExists."""
     found = built_in_label_set(name)
     return save_label_set(library, new_name or name.removeprefix(PREFIX), found, replace=replace)
+
+
+def lost_with_label_set(library: Library, name: str) -> tuple[int, int]:
+    """How many decisions and how many tagged collections go when the set is deleted; raises as ``delete_label_set``.
+
+    Decisions are those on images that are there as they were when they were decided on.
+    """
+    refuse_built_in(name)
+    decisions = tagged = 0
+    with library.database.read() as connection:
+        row = label_rows.get_label_set(connection, name)
+        for collection in list_collections(connection):
+            decisions += sum(count_reviews(connection, collection.id, row.id).values())
+            tagged += bool(tagging_states(connection, collection.id, row.name))
+    return decisions, tagged
 
 
 def delete_label_set(library: Library, name: str) -> None:

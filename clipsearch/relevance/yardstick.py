@@ -17,13 +17,14 @@ The best of n unrelated scores lies about z(n) noises above the base, z(n) = Φ�
 that matches something has its best score well beyond that, and its other matches not far below the best one. So
 relevance is the weaker of two ratios, brought to 0..1:
 
-    there = (best − base) / (1.4 · z(n) · noise),   near = (s − base) / (0.38 · (best − base))
+    there = (best − base) / (1.4 · z(n) · noise),   near = (s − base) / (0.35 · (best − base))
     r = min(there, near),   relevance = r⁸ / (1 + r⁸)
 
 1/2 is where either turns. The noise is the model's own, so one cut serves models whose cosines differ widely.
 
 **Images.** Two pictures are always a little alike, and how much follows the collection. The yardstick is what pairs
-drawn at random score: r = (s − base) / (quantile(0.98) − middle). Fewer than ``FEWEST_IMAGES`` images make none.
+drawn at random score: r = (s − base) / (quantile(0.98) − middle). Fewer than ``FEWEST_IMAGES`` images make none. An
+exact copy always has at least 1/2.
 
 The constants were chosen by measurement (docs/relevance.md). Relevance rises with the score for one query, and an
 order of images or texts changes nothing.
@@ -47,12 +48,14 @@ _IMAGES_FOR_NOISE = 3
 _NOISE_OF_SPREAD = 0.4
 _BEYOND_CHANCE = 1.4
 _FEWEST_DRAWS = 60
-_NEAR_BEST = 0.38
+_NEAR_BEST = 0.35
 _STEEPNESS = 8
 _UNUSUAL = 0.98
 _MAD = 1.4826  # of a normal distribution's deviation
 # Of collections whose images are all the same, so that nothing is divided by zero.
 _LEAST_STEP = 1e-4
+# The score of a copy, less what rounding may take from it.
+_COPY = 1 - 1e-5
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,10 @@ class Scale:
         return relevant
 
     def least_score(self, relevance: float) -> float | None:
-        """The score from which on an image has this relevance; None where no image of the collection can have it."""
+        """The score from which on an image has this relevance; None where no image of the collection can have it, and
+        for 0, which every image has."""
+        if relevance <= 0.0:
+            return None
         ratio = (relevance / (1.0 - relevance)) ** (1 / _STEEPNESS) if relevance < 1.0 else np.inf
         return None if ratio > self.there or np.isinf(ratio) else self.base + ratio * (self.even - self.base)
 
@@ -96,7 +102,9 @@ class Yardstick:
             share = _OWN_MIDDLE * own.size / (own.size + _IMAGES_FOR_MIDDLE)
             base += share * (float(np.median(own)) - self.middle)
         if not self.by_best:
-            return Scale(base, base + self.step, np.inf)
+            # Where nearly all images are copies of one another, a copy is still as like as can be.
+            even = min(base + self.step, _COPY)
+            return Scale(min(base, even - _LEAST_STEP), even, np.inf)
         above = max(best - base, 0.0)
         return Scale(base, base + max(_NEAR_BEST * above, _LEAST_STEP), above / self.step)
 

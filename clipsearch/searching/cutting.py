@@ -52,7 +52,9 @@ def measures(
     """The measure of each query that wants one; None for the others, and where there is nothing to measure by.
 
     Where relevance is only to be told, it is left untold when the background texts cannot be encoded, or when a model
-    would have to be loaded for a query of vectors. Raises ModelUnavailable where a cut was asked for.
+    would have to be loaded for a query of vectors.
+    Scores of a mix with a negative weight compare with none.
+    Raises ModelUnavailable where a cut was asked for.
     """
     if not any(query.cuts or query.relevance for query in queries):
         return [None] * len(queries)
@@ -64,7 +66,7 @@ def measures(
     told: list[Measure | None] = []
     for query, direction in zip(queries, found, strict=True):
         told.append(None)
-        if direction.meaningless is not None or not (query.cuts or query.relevance):
+        if direction.meaningless is not None or takes_away(query) or not (query.cuts or query.relevance):
             continue
         if not query.cuts and not background.texts_at_hand and any(term.vector is not None for term in query.terms):
             continue  # a search by a vector needs no model, and is not to wait for one
@@ -79,6 +81,11 @@ def measures(
             own = background.sample.scores(direction.vector, direction.excluded)
             told[-1] = Measure(yardstick, own, least)
     return told
+
+
+def takes_away(query: Query) -> bool:
+    """Whether a term has a negative weight: such a query has no scores that are usual to its kind."""
+    return any(term.weight < 0 for term in query.terms)
 
 
 def _kind(term: Term, background: Background) -> Kind:

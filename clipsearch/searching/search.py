@@ -16,7 +16,7 @@ from clipsearch.errors import InvalidInput
 from clipsearch.indexes import IndexView
 from clipsearch.library import Library
 from clipsearch.queries import MAX_QUERIES, Filters, Query
-from clipsearch.searching.cutting import Measure, measures
+from clipsearch.searching.cutting import Measure, measures, takes_away
 from clipsearch.searching.directions import Direction, check_texts, directions, of_query
 from clipsearch.searching.duplicates import Found, leaders
 from clipsearch.vector_index import Neighbours
@@ -170,6 +170,8 @@ def _answered(row: CollectionRow, view: IndexView, done: _Search) -> SearchAnswe
 
 def _why_uncut(done: _Search) -> str | None:
     if done.query.cuts and done.measure is None:
+        if takes_away(done.query):
+            return "nothing was left out: a query with a negative weight has no relevance"
         return "nothing was left out: there are too few images to tell which likeness is unusual"
     return None
 

@@ -71,13 +71,14 @@ def tag_collection(
     row = library.collection(collection)
     chosen = _chosen(library, label_set)
     if not chosen.id:
+        plain = label_set.strip().removeprefix("builtin:")
         raise InvalidInput(f"{label_set!r} comes with the software; to tag images with it, store it as your own: "
-                           "clipsearch labels install")  # fmt: skip
+                           f"clipsearch labels install {plain}, then: clipsearch tags apply {plain}")  # fmt: skip
     if at_most is not None:
         _refuse_more(library, row, chosen, top, at_most)
     work = _prepared(library, row, chosen, top=top, automatic=automatic)
-    tagged = _carry_out(library, work, on_progress)
-    return _report(work, tagged, time.monotonic() - started)
+    tagged, lacking = _carry_out(library, work, on_progress)
+    return _report(work, tagged, lacking, time.monotonic() - started)
 
 
 def refresh_tags(
@@ -97,14 +98,15 @@ def refresh_tags(
         if not state.tagging.automatic:
             continue
         report = TaggingReport(collection=row.name, label_set=state.label_set, label_set_version=state.version,
-                               model=row.model_name, tagged=0, unchanged=0, anew=False, seconds=0.0)  # fmt: skip
+                               model=row.model_name, tagged=0, unchanged=0, waiting=0, anew=False,
+                               seconds=0.0)  # fmt: skip
         try:
             if state.why_stale is not None:
                 raise Conflict(f"the tags of {state.label_set!r} do not hold any more: {state.why_stale}; run: "
                                f"{tagging_rows.command(state.label_set, row.name)}")  # fmt: skip
             chosen = _chosen(library, state.label_set)
             work = _waiting(library, row, chosen, state.tagging, anew=False)
-            report = _report(work, _carry_out(library, work, on_progress), time.monotonic() - started)
+            report = _report(work, *_carry_out(library, work, on_progress), time.monotonic() - started)
         except ClipSearchError as error:
             log.warning("collection %s was not tagged with %s: %s", row.name, state.label_set, error.message)
             report = report.model_copy(update={"problem": error.message})
@@ -174,7 +176,7 @@ def _prepared(library: Library, row: CollectionRow, label_set: LabelSetRow, *, t
         _remove_tags(library, known)
     with library.database.write() as connection:
         if (label_set_stamp(connection, label_set.name) or ())[:3] != (label_set.id, label_set.name, label_set.version):
-            raise Conflict(f"the label set {label_set.name!r} was changed at this moment; run the command again")
+            raise _changed(f"the label set {label_set.name!r}")
         tagging = tagging_rows.save_tagging(
             connection, row.id, label_set, model.id, digest=digest, top=top, automatic=automatic
         )
@@ -198,15 +200,23 @@ def _waiting(library: Library, row: CollectionRow, label_set: LabelSetRow, taggi
     return _Work(row, label_set, tagging, ids, revisions, there, anew)
 
 
-def _carry_out(library: Library, work: _Work, on_progress: OnProgress | None) -> int:
-    """Tag what waits; how many images were tagged."""
+def _carry_out(library: Library, work: _Work, on_progress: OnProgress | None) -> tuple[int, int]:
+    """Tag what waits; how many images were tagged, and how many have no embedding to be tagged by.
+
+    Raises Conflict where the set or the model is not the tagging's any more: its tags would pass for those of another.
+    """
+    if work.label_set.digest != work.tagging.digest:
+        raise _changed(f"the label set {work.label_set.name!r}")
     view = library.index(work.collection) if work.ids.size else None
     if view is None:
-        return 0
+        return 0, int(work.ids.size)
+    if view.model.id != work.tagging.model_id:
+        raise _changed(f"the model of the collection {work.collection.name!r}")
     embedded = np.isin(work.ids, view.index.ids())  # the others left since, or wait for an embedding
+    lacking = int(np.count_nonzero(~embedded))
     work = replace(work, ids=work.ids[embedded], revisions=work.revisions[embedded])
     if work.ids.size == 0:
-        return 0
+        return 0, lacking
     from clipsearch.choices import choice_of
 
     choice = choice_of(library, work.label_set, view.model, lambda: library.encoder_for(work.collection)[0])
@@ -220,7 +230,11 @@ def _carry_out(library: Library, work: _Work, on_progress: OnProgress | None) ->
             write_tags(connection, work.tagging, ids, work.revisions[start : start + BLOCK], values)
         if on_progress is not None:
             on_progress(before + start + len(ids), work.there)
-    return len(work.ids)
+    return len(work.ids), lacking
+
+
+def _changed(what: str) -> Conflict:
+    return Conflict(f"{what} was changed at this moment; run the command again")
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -228,7 +242,7 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _report(work: _Work, tagged: int, seconds: float) -> TaggingReport:
+def _report(work: _Work, tagged: int, lacking: int, seconds: float) -> TaggingReport:
     return TaggingReport(
         collection=work.collection.name,
         label_set=work.label_set.name,
@@ -236,6 +250,7 @@ def _report(work: _Work, tagged: int, seconds: float) -> TaggingReport:
         model=work.collection.model_name,
         tagged=tagged,
         unchanged=work.there - len(work.ids),
+        waiting=lacking,
         anew=work.anew,
         seconds=round(seconds, 3),
     )

@@ -42,13 +42,15 @@ class ReviewBody(Strict):
 
     decision: Literal["accept", "correct", "skip", "undo"]
     labels: Annotated[tuple[ShortText, ...], Field(max_length=100, strict=False)] = Field(
-        default=(), description="with correct: what the image shows; none says that it is none of the labels"
+        default=(), description="needed with correct: what the image shows; [] says that it is none of the labels"
     )
 
     @model_validator(mode="after")
     def _labels_of_a_correction(self) -> ReviewBody:
         if self.labels and self.decision != "correct":
             raise ValueError("labels go with the decision correct only")
+        if self.decision == "correct" and "labels" not in self.model_fields_set:
+            raise ValueError("the decision correct needs labels; [] says that it is none of them")
         return self
 
 

@@ -39,6 +39,45 @@ def upgrade() -> None:
     _examples()
     _tags()
     _reviews()
+    _free_names()
+    _standing_versions()
+
+
+def _free_names() -> None:
+    """Rename sets whose name now means one that comes with clipsearch."""
+    connection = op.get_bind()
+    names = {row.id: row.name for row in connection.execute(sa.text("SELECT id, name FROM label_set ORDER BY id"))}
+    taken = set(names.values())
+    for number, name in names.items():
+        if name.startswith("builtin:"):
+            free = wanted = "builtin-" + name.removeprefix("builtin:")
+            count = 1
+            while free in taken:
+                count += 1
+                free = f"{wanted}-{count}"
+            taken.add(free)
+            connection.execute(
+                sa.text("UPDATE label_set SET name = :free WHERE id = :id"), {"free": free, "id": number}
+            )
+
+
+def _standing_versions() -> None:
+    """Begin the history of every set with the version that stands."""
+    connection = op.get_bind()
+    sets = sa.table("label_set", *map(sa.column, ("id", "version", "updated_at")), sa.column("templates", sa.JSON()))
+    labels = sa.table("label", *map(sa.column, ("label_set_id", "position", "name")), sa.column("prompts", sa.JSON()))
+    versions = sa.table(
+        "label_set_version", *map(sa.column, ("label_set_id", "version", "made_at")), sa.column("definition", sa.JSON())
+    )
+    # The time as the database writes it: it is passed on, not understood.
+    for row in connection.execute(sa.select(sets).order_by(sets.c.id)).all():
+        trees = []
+        of_set = sa.select(labels).where(labels.c.label_set_id == row.id).order_by(labels.c.position)
+        for label in connection.execute(of_set):
+            trees.append({"name": label.name, **({"prompts": label.prompts} if label.prompts else {})})
+        tree = {"labels": trees, **({"templates": row.templates} if row.templates else {})}
+        values = {"label_set_id": row.id, "version": row.version, "definition": tree, "made_at": row.updated_at}
+        connection.execute(versions.insert().values(**values))
 
 
 def _examples() -> None:

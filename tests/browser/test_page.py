@@ -224,6 +224,37 @@ def test_images_are_classified_with_own_labels_and_with_a_label_set(page: Page, 
     until(page, "document.querySelector('.bars').textContent.includes('fish')")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"labels": ["cat", "dog", "<b>cow</b>"], "background": ["grass"]}, None),
+        ({"labels": ["cat", "dog"], "background": ["grass"], "min_score": 1}, "none of them: "),
+        ({"labels": ["cat", "<b>cow</b>"], "mode": "multi", "min_probability": 0}, "cat, <b>cow</b>"),
+    ],
+)
+def test_a_classified_image_has_a_verdict_and_no_row_without_a_name(
+    page: Page, served: tuple[Site, str], chosen: dict[str, Any], said: str | None
+) -> None:
+    site = served[0]
+    assert site.client.put(f"{API}/label-sets/verdict", json=chosen).status_code < 300
+    page.reload()
+    page.click("#classify summary")
+    page.select_option("#label-set", "verdict")
+    page.set_input_files("#classify-pictures", site.photos / "0001.png")
+    page.wait_for_selector(".verdict")
+    names = page.locator(".bars li span:first-child").all_inner_texts()
+    behind = ["something else"] if "background" in chosen else []
+    assert sorted(names) == sorted([*chosen["labels"], *behind])
+    verdict = page.inner_text(".verdict")
+    if said is None:
+        assert verdict == ("none of them: something else fits better" if names[0] == "something else" else names[0])
+    elif said.startswith("none"):
+        reason = "something else fits better" if names[0] == "something else" else "the score is below its threshold"
+        assert verdict == said + reason
+    else:
+        assert sorted(verdict.split(", ")) == sorted(said.split(", "))
+
+
 def test_a_file_name_with_markup_is_shown_as_text(page: Page) -> None:
     page.goto("/?q=a+dog&all=1")
     page.click("#more")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clipsearch.relevance import FEWEST_IMAGES, Yardstick, image_yardstick, text_yardstick
+from clipsearch.relevance import AUTO_CUT, FEWEST_IMAGES, Yardstick, image_yardstick, text_yardstick
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -79,6 +79,16 @@ def test_a_cut_by_relevance_is_a_cut_by_the_score_that_is_told(seed: int, images
         else:
             assert np.all(relevance[own > floor + 1e-9] >= least - 1e-9)
             assert np.all(relevance[own < floor - 1e-9] <= least + 1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.floats(0.9, 1.0))
+def test_a_copy_passes_the_automatic_cut_however_like_all_images_are(seed: int, usual: float) -> None:
+    rng = np.random.default_rng(seed)
+    scores = 1 - rng.random((FEWEST_IMAGES, FEWEST_IMAGES)) * (1 - usual)
+    yardstick = image_yardstick(scores)
+    assert yardstick is not None
+    assert yardstick.scale(scores[0], 1.0).relevance(np.array([1.0 - 1e-6]))[0] >= AUTO_CUT
 
 
 @settings(max_examples=30, deadline=None)

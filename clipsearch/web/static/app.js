@@ -6,6 +6,13 @@ const pageHits = Number(document.body.dataset.pageHits);
 const maxUpload = Number(document.body.dataset.maxUpload);
 const THUMBNAIL = 320;
 const LARGEST_PAGE = 10000;
+const BACKGROUND = "something else";
+const REASONS = {
+  background: "something else fits better",
+  score: "the score is below its threshold",
+  probability: "the probability is below its threshold",
+  margin: "the second label is too near",
+};
 
 let asked = null; // what the grid shows: {text} or {similar} or {picture}, with all: true nothing is left out
 let running = null; // the request that is under way
@@ -193,9 +200,14 @@ function searchByPicture(file) {
 
 function bars(predictions) {
   return make("ol", { className: "bars" }, ...predictions.map((one) => make("li", {},
-    make("span", { textContent: one.label }),
-    make("progress", { max: 1, value: one.probability, ariaLabel: one.label }),
+    make("span", { textContent: one.label ?? BACKGROUND }),
+    make("progress", { max: 1, value: one.probability, ariaLabel: one.label ?? BACKGROUND }),
     make("span", { textContent: `${(100 * one.probability).toFixed(1)} %` }))));
+}
+
+function verdict(result) {
+  const text = result.labels.length ? result.labels.join(", ") : `none of them: ${REASONS[result.rejected]}`;
+  return make("p", { className: "verdict", textContent: text });
 }
 
 async function classify(files) {
@@ -220,7 +232,7 @@ async function classify(files) {
         const file = files[Number.parseInt(result.uri, 10)];
         return make("div", { className: "classified" },
           make("img", { src: URL.createObjectURL(file), alt: "", width: 112, height: 112 }),
-          make("div", {}, make("strong", { textContent: file.name }), bars(result.predictions)));
+          make("div", {}, make("strong", { textContent: file.name }), verdict(result), bars(result.predictions)));
       }),
       ...answer.failed.map((one) => make("div", { className: "classified" },
         make("div", {}, make("strong", { textContent: one.uri.replace(/^\d+ /, "") }), ` – ${one.reason}`))));
