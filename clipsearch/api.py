@@ -262,8 +262,11 @@ class OpenLibrary:
         ``options`` are those of ``clipsearch.evaluating.EvaluationOptions``; ``report`` is an HTML file to write. Two
         sides at once, and published figures: ``clipsearch.evaluating.evaluate`` and ``reproduce``.
         """
-        from clipsearch.evaluating import EvaluationOptions, Side, evaluate, read_reviews, read_samples, write_report
+        from clipsearch import evaluating
+        from clipsearch.evaluating import EvaluationOptions, Side, evaluate, read_reviews, read_samples
 
+        if report is not None:
+            evaluating.check_report(report)
         if source is not None:
             material = read_samples(source)
         elif label_set is not None:
@@ -272,7 +275,7 @@ class OpenLibrary:
             raise InvalidInput("name a folder or a table of labelled pictures, or the label set that was reviewed")
         sides = [Side(label_set=label_set, templates=tuple(templates), model=model)]
         answer = evaluate(self.library, material, sides, collection=collection, options=EvaluationOptions(**options))
-        return answer if report is None else write_report(self.library, answer, report)
+        return answer if report is None else evaluating.write_report(self.library, answer, report)
 
     def index_recall(self, *, collection: str | None = None, **options: Any) -> IndexRecallAnswer:
         """The vector index against exact search; see ``clipsearch.evaluating.index_recall``."""

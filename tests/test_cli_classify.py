@@ -110,7 +110,7 @@ def test_one_label_is_no_choice(shelf: Shelf) -> None:
 def test_label_sets_are_made_shown_replaced_and_deleted(shelf: Shelf, tmp_path: Path) -> None:
     here = ("--data-dir", tmp_path)
     made = shelf.call(
-        "labels", "create", "sky", "clear", "cloudy", "--prompt", "clear=a blue sky", "--prompt", "clear=sun",
+        "labels", "create", "sky", "clear", "cloudy", "dark", "--prompt", "clear=a blue sky", "--prompt", "clear=sun",
         "--prompt", "dark=a night sky", "--template", "a photo of {}", "--template", "{}", "--json", *here,
     )  # fmt: skip
     info = LabelSetInfo.model_validate(made.answer)
