@@ -193,6 +193,11 @@ def test_an_indexer_that_lost_its_lease_commits_no_further_batch(
     def lose_it(count: int) -> None:
         batches.append(count)
         if len(batches) == 2:
+            # The first batch is committed beside this one's encoding.
+            for _ in range(500):
+                if show_collection(library).images == batches[0]:
+                    break
+                time.sleep(0.01)
             expire(library.database, library.collection().id)
             with library.database.write() as connection:
                 acquire_lease(connection, library.collection().id, "indexing elsewhere", 30)

@@ -37,6 +37,7 @@ def test_no_other_threshold_gives_a_label_a_better_f1_and_the_tuned_one_keeps_it
             others = [f1(truth[:, place], probabilities[:, place] >= least) for least in probabilities[:, place]]
             assert not truth[:, place].any() or now >= max(others) - 1e-9
             continue
+        assert one.f1_before is not None
         assert one.f1 > one.f1_before
         assert f1(truth[:, place], probabilities[:, place] >= one.min_probability) == one.f1
         tried = [
