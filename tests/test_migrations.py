@@ -33,7 +33,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9999"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade():
@@ -153,7 +153,7 @@ def test_a_database_without_tables_is_refused_with_the_command(empty: Database) 
 
 def test_an_older_schema_is_refused_with_the_command(database: Database, next_version: Callable[[str], None]) -> None:
     next_version("pass")
-    with pytest.raises(SchemaMismatch, match=f"0002 is older than 9999.*run: {UPGRADE_COMMAND}"):
+    with pytest.raises(SchemaMismatch, match=f"0003 is older than 9999.*run: {UPGRADE_COMMAND}"):
         check_schema(database)
 
 
@@ -186,7 +186,7 @@ def test_an_embedded_library_is_made_and_upgraded_on_first_use(
         assert current_revision(library.database) == "9999"
         assert library.collection("holiday!").name == "holiday!"
     # The old one is kept beside it, complete.
-    with sqlite3.connect(tmp_path / "clipsearch.db.schema-0002.backup") as copy:
+    with sqlite3.connect(tmp_path / "clipsearch.db.schema-0003.backup") as copy:
         assert copy.execute("SELECT name FROM collection").fetchall() == [("holiday",)]
     copy.close()
 
@@ -213,11 +213,11 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
     with pytest.raises(RuntimeError, match="no space for albums"):
         upgrade(database)
     assert shape(database.writer_engine) == before
-    assert current_revision(database) == "0002"
+    assert current_revision(database) == "0003"
     with database.read() as connection:
         assert get_collection(connection, "holiday").name == "holiday"
     next_version("pass")
-    assert upgrade(database) == ("0002", "9999")
+    assert upgrade(database) == ("0003", "9999")
     assert "album" in shape(database.writer_engine)
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from clipsearch.database.access_schema import api_key, idempotency
 from clipsearch.database.columns import Id, UtcDateTime, metadata
 from clipsearch.database.label_schema import (
     example_embedding,
@@ -42,10 +43,13 @@ __all__ = [
     "SCHEMA_REVISION",
     "Id",
     "UtcDateTime",
+    "api_key",
     "collection",
+    "collection_model",
     "embedding",
     "example_embedding",
     "failure",
+    "idempotency",
     "image",
     "label",
     "label_embedding",
@@ -66,7 +70,7 @@ __all__ = [
 ]
 
 # The migration that makes these tables; a test holds it against Alembic's head.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 model = Table(
     "model",
@@ -101,6 +105,15 @@ collection = Table(
     sqlite_autoincrement=True,
 )
 
+# Models that images are embedded with beside the one that answers, so that it can be switched.
+collection_model = Table(
+    "collection_model",
+    metadata,
+    Column("collection_id", Id, ForeignKey("collection.id", ondelete="CASCADE"), primary_key=True),
+    Column("model_name", Text, primary_key=True),
+    Column("added_at", UtcDateTime, nullable=False),
+)
+
 revision = Table(
     "revision",
     metadata,
@@ -127,6 +140,8 @@ image = Table(
     Column("taken_at", UtcDateTime),
     Column("modified_at", UtcDateTime),
     Column("pixel_hash", BigInteger),
+    # What its owner says of it: names with texts, numbers, truth values or lists of them.
+    Column("attributes", JSON(none_as_null=True)),
     # A gone image keeps its row: the index learns of it by the revision, and a file that returns is recognised.
     Column("gone", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
@@ -153,6 +168,9 @@ run = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("collection_id", Id, ForeignKey("collection.id", ondelete="CASCADE"), nullable=False),
+    # index: a source is brought in; embed: what is stored gets embeddings by another model.
+    Column("kind", String(16), nullable=False, server_default="index"),
+    Column("model_name", Text),
     Column("source", Text, nullable=False),
     Column("state", String(16), nullable=False),
     Column("holder", Text),
