@@ -72,9 +72,9 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
-# Inside a container every address is the container's own: what may reach it is decided by the port that is
-# published. Publish on 127.0.0.1 (as compose.yaml does) or put a proxy that asks who comes in front of it.
-CMD ["clipsearch", "serve", "--host", "0.0.0.0", "--port", "8000", "--allow-remote"]
+# Others reach it here, so that it answers to API keys only, and starts when there is one. Into the same volume:
+#   docker run --rm -v clipsearch:/data clipsearch:cpu clipsearch keys create NAME --scope admin
+CMD ["clipsearch", "serve", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM runtime AS cuda
 COPY --from=build-cuda /opt/clipsearch /opt/clipsearch

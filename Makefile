@@ -24,7 +24,7 @@ ifneq ($(REFERENCE_DATA),)
 export CLIPSEARCH_REFERENCE_DATA ?= $(abspath $(REFERENCE_DATA))
 endif
 
-.PHONY: help setup demo serve test golden test-golden test-faults check lint types format dockerfile-check benchmark benchmark-quick clean distclean
+.PHONY: help setup demo serve test golden test-golden test-faults test-contract check lint types format dockerfile-check benchmark benchmark-quick clean distclean
 
 help:  ## list the commands
 	@sed -n -E 's/^([a-z-]+):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -38,7 +38,7 @@ demo: $(VENV)/.installed-demo  ## install, draw a picture-book, index it and sea
 serve: $(VENV)/.installed-demo  ## start the server with the page and the API
 	@$(BIN)/clipsearch serve
 
-test: $(VENV)/.installed-dev  ## the whole suite
+test: $(VENV)/.installed-dev $(VENV)/.installed-clients  ## the whole suite
 	@$(BIN)/pytest $(PYTEST_FLAGS)
 
 golden: test-golden  ## the same as test-golden
@@ -49,6 +49,10 @@ test-golden: $(VENV)/.installed-dev  ## only the comparison with true CLIP numbe
 test-faults: export CLIPSEARCH_KILL_CYCLES ?= 200
 test-faults: $(VENV)/.installed-dev  ## only kills, full disks and damaged files, at length
 	@$(BIN)/pytest -m faults $(PYTEST_FLAGS)
+
+test-contract: export CLIPSEARCH_CONTRACT_CASES ?= 10000
+test-contract: $(VENV)/.installed-dev  ## only the API against its document, with 10,000 requests
+	@$(BIN)/pytest tests/test_contract.py $(PYTEST_FLAGS)
 
 check: lint types test  ## what CI runs
 
@@ -120,3 +124,12 @@ $(VENV)/.installed-dev: $(PACKAGE) $(VENV)/constraints.txt
 	@$(PIP_INSTALL) --constraint $(VENV)/constraints.txt --no-build-isolation --editable '.[dev]'
 	@$(ON_PATH)
 	@touch $(VENV)/.installed-demo $@
+
+# Other systems' own clients, for the tests of the wires; beside ours, for the needs of both exclude each other.
+$(VENV)/.installed-clients: constraints-clients.txt | $(VENV)/.made
+	@echo "Installing the clients of other systems into $(VENV)/clients"
+	@rm -rf $(VENV)/clients
+	@$(PYTHON) -m venv $(VENV)/clients
+	@$(VENV)/clients/bin/python -m pip install $(PIP_FLAGS) --disable-pip-version-check --no-input --no-deps \
+	  --requirement constraints-clients.txt
+	@touch $@

@@ -30,6 +30,7 @@ from clipsearch.answers import (
     TagCountsInfo,
     TaggingReport,
 )
+from clipsearch.answers.additions import ImagesAdded
 from clipsearch.config import read_settings
 from clipsearch.errors import InvalidInput
 from clipsearch.label_set import LabelSet
@@ -72,6 +73,20 @@ class OpenLibrary:
             refresh_tags(self.library, collection)
         return report
 
+    def add(
+        self, *pictures: Picture, attributes: dict[str, Any] | None = None, collection: str | None = None
+    ) -> ImagesAdded:
+        """Copy pictures (bytes or paths) into the library and take them in; see ``clipsearch.adding``."""
+        from clipsearch.adding import NewPicture, add_pictures
+        from clipsearch.images import read_file
+        from clipsearch.tagging import refresh_tags
+
+        sent = [NewPicture(source.name, read_file(source.data) if isinstance(source.data, Path) else source.data,
+                           attributes or {}) for source in _sources(list(pictures))]  # fmt: skip
+        added = add_pictures(self.library, sent, collection=collection, make_collection=True)
+        refresh_tags(self.library, collection)
+        return added
+
     def search(
         self,
         query: str | Picture | Query | Sequence[Term],
@@ -84,7 +99,7 @@ class OpenLibrary:
         """Search by a text, by an image (bytes or Path), by weighted terms, or by a whole Query.
 
         ``options`` are the other fields of Query: offset, min_score, min_relevance, auto_cut,
-        relevance, collapse_duplicates, exact.
+        relevance, collapse_duplicates, exact, explain, sort, group_by, group_size, histogram.
         """
         from clipsearch.searching import search
 

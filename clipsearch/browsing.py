@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from clipsearch.answers import FailureInfo, ImageDetails, ImageInfo, RunInfo
+from clipsearch.answers import FailedFile, FailureInfo, ImageDetails, ImageInfo, RunInfo
+from clipsearch.attributes import checked, merged
+from clipsearch.cursors import Cursor, Order, read_cursor
 from clipsearch.database import Connection
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import runs as run_rows
+from clipsearch.database.embedding_runs import run_failures as embedding_run_failures
 from clipsearch.database.filtering import list_images as rows_of_images
 from clipsearch.database.image_tags import tags_of_image
 from clipsearch.database.images import ImageRow
 from clipsearch.database.leases import renew_lease
 from clipsearch.database.runs import RunRow
 from clipsearch.errors import ImageNotFound, InvalidInput, NotAllowed
-from clipsearch.images import content_hash, make_thumbnail, path_of, presence, read_file, uri_of
+from clipsearch.images import (
+    content_hash,
+    make_thumbnail,
+    path_of,
+    presence,
+    read_file,
+    remove_upload,
+    uploads_folder,
+    uri_of,
+)
 from clipsearch.library import Library
 from clipsearch.queries import Filters
 
@@ -37,6 +51,46 @@ def list_images(
     return [one.info() for one in rows]
 
 
+def list_page(
+    library: Library,
+    *,
+    collection: str | None = None,
+    filters: Filters | None = None,
+    order: Order = "id",
+    after: int | str = 0,
+    limit: int = 100,
+) -> tuple[list[ImageInfo], int | str | None]:
+    """Up to ``limit`` images in this order, and what to give as ``after`` for those that follow; None at the end.
+
+    Images that come and go meanwhile make no other stand twice or be left out. Raises InvalidInput for an ``after``
+    that no page of this order gave.
+    """
+    try:
+        cursor = read_cursor(after, order)
+    except ValueError as error:
+        raise InvalidInput(f"after {error}") from error
+    row = library.collection(collection)
+    with library.database.read() as connection:
+        rows = rows_of_images(connection, row.id, filters or Filters(), after=cursor or 0, limit=limit + 1, order=order)
+    page = rows[:limit]
+    last = page[-1] if len(rows) > limit else None
+    following = None if last is None else Cursor(order, last.id, last.taken_at or last.modified_at).text
+    return [one.info() for one in page], following
+
+
+def change_attributes(
+    library: Library, image: int | str, changes: Mapping[str, Any], *, collection: str | None = None
+) -> ImageDetails:
+    """Say something of an image, or, with None, take it back; other names stay. Raises ImageNotFound, InvalidInput."""
+    row = library.collection(collection)
+    with library.database.write() as connection:
+        found = find_image(connection, row.id, image)
+        before = image_rows.attributes_to_change(connection, found.id)
+        after = merged(before, checked(changes))
+        image_rows.set_attributes(connection, {found.id: after})
+    return image_details(library, found.id, collection=collection)
+
+
 def show_image(library: Library, image: int | str, *, collection: str | None = None) -> ImageInfo:
     """The image of this id or uri; a path stands for its uri. Raises ImageNotFound."""
     row = library.collection(collection)
@@ -53,17 +107,24 @@ def image_details(library: Library, image: int | str, *, collection: str | None 
 
 
 def remove_images(library: Library, images: list[int | str], *, collection: str | None = None) -> list[ImageInfo]:
-    """Take images out of the collection, with their embeddings; the files stay, and indexing finds them again.
+    """Take images out of the collection, with their embeddings and attributes; the files stay, and indexing finds
+    them again, but for those that were uploaded, which are deleted.
 
     Raises ImageNotFound, and then none is removed; AlreadyRunning.
     """
     row = library.collection(collection)
-    with library.lease(row, "removing images") as lease, library.database.write() as connection:
-        renew_lease(connection, lease, library.settings.lease_seconds)
-        found = [find_image(connection, row.id, image) for image in images]
-        if found:
-            revision = collection_rows.advance(connection, row.id)
-            image_rows.mark_gone(connection, revision, [one.id for one in found], forget=True)
+    with library.lease(row, "removing images") as lease:
+        with library.database.write() as connection:
+            renew_lease(connection, lease, library.settings.lease_seconds)
+            found = list({one.id: one for one in (find_image(connection, row.id, image) for image in images)}.values())
+            if found:
+                revision = collection_rows.advance(connection, row.id)
+                image_rows.mark_gone(connection, revision, [one.id for one in found], forget=True)
+                image_rows.set_attributes(connection, dict.fromkeys((one.id for one in found), None))
+        # Only then: a row without its file would be worse than a file without its row.
+        for one in found:
+            with suppress(InvalidInput):
+                remove_upload(library.settings.data_dir, row.id, Path(path_of(one.uri)))
     return [one.info() for one in found]
 
 
@@ -74,14 +135,16 @@ def thumbnail(library: Library, image: int, *, collection: str | None = None, si
 
 
 def original(library: Library, image: int, *, collection: str | None = None) -> tuple[bytes, ImageInfo]:
-    """The file's bytes, from the configured roots only and never through a link that leads out of them.
+    """The file's bytes, from the configured roots and the uploads only, and never through a link that leads out of
+    them.
 
     Raises ImageNotFound, NotAllowed.
     """
     info = show_image(library, image, collection=collection)
     path = local_path(info)
     real = Path(os.path.realpath(path))
-    roots = [Path(os.path.realpath(root)) for root in library.settings.roots]
+    uploads = uploads_folder(library.settings.data_dir, library.collection(collection).id)
+    roots = [Path(os.path.realpath(root)) for root in (*library.settings.roots, uploads)]
     if not any(real.is_relative_to(root) for root in roots):
         raise NotAllowed("originals are served from the folders in CLIPSEARCH_ROOTS only")
     return _as_indexed(real, info), info
@@ -149,10 +212,33 @@ def show_run(library: Library, run_id: int) -> RunInfo:
         return run_info(run_rows.get_run(connection, run_id))
 
 
-def list_runs(library: Library, *, limit: int = 100) -> list[RunInfo]:
-    """The newest first."""
+def list_runs(
+    library: Library,
+    *,
+    limit: int = 100,
+    collection: str | None = None,
+    states: Sequence[str] | None = None,
+    kind: str | None = None,
+) -> list[RunInfo]:
+    """The newest first; of one collection, in these states, of one kind ("index", "embed") where they are given.
+
+    Raises CollectionNotFound.
+    """
+    number = None if collection is None else library.collection(collection).id
     with library.database.read() as connection:
-        return [run_info(row) for row in run_rows.list_runs(connection, limit=limit)]
+        return [run_info(row) for row in run_rows.list_runs(connection, number, limit, states=states, kind=kind)]
+
+
+def run_failures(library: Library, run_id: int) -> list[FailedFile]:
+    """The files that could not be indexed, or not be embedded, when this run was the last to try: of an embedding the
+    first thousand. Raises RunNotFound."""
+    with library.database.read() as connection:
+        run_rows.get_run(connection, run_id)
+        kept = embedding_run_failures(connection, run_id)
+        failed = run_rows.failures_of_run(connection, run_id)
+    return [FailedFile(**one) for one in kept] + [
+        FailedFile(uri=one.uri, code=one.code, reason=one.reason) for one in failed
+    ]
 
 
 def cancel_run(library: Library, run_id: int) -> RunInfo:
@@ -170,7 +256,7 @@ def close_orphaned_runs(library: Library) -> int:
 def interrupt_run(library: Library, run_id: int) -> None:
     """Say of a run that was asked to stop because its process ends that it was interrupted."""
     with library.database.write() as connection:
-        run_rows.finish_run(connection, run_id, "interrupted", "the server was stopped; index the source again")
+        run_rows.finish_run(connection, run_id, "interrupted", "the server was stopped; start it again")
 
 
 def fail_run(library: Library, run_id: int, reason: str) -> None:
@@ -182,4 +268,4 @@ def fail_run(library: Library, run_id: int, reason: str) -> None:
 def run_info(row: RunRow) -> RunInfo:
     """What is said of a run on every door."""
     names = set(RunInfo.model_fields)
-    return RunInfo(**{name: value for name, value in vars(row).items() if name in names})
+    return RunInfo(model=row.model_name, **{name: value for name, value in vars(row).items() if name in names})

@@ -17,8 +17,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from clipsearch.compat import check_models, check_open, check_wires, split_names
 from clipsearch.environment import FOREIGN_NAMES, PREFIX, absolute, config_file, default_data_dir
 from clipsearch.errors import ConfigError
+from clipsearch.log_lines import redacted
 from clipsearch.model import DEFAULT_MODEL
 
 
@@ -33,7 +35,13 @@ def _split_paths(value: Any) -> Any:
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
 
+def _split_words(value: Any) -> Any:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[A-Za-z0-9.\-\[\]:]+)$", max_length=300)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-\[\]:]+$", max_length=253)]
 
 
 class Settings(BaseSettings):
@@ -71,6 +79,9 @@ class Settings(BaseSettings):
     )
     max_pixels: int = Field(default=50_000_000, ge=1, description="images that declare more pixels are refused")
     max_upload_bytes: int = Field(default=20_000_000, ge=1_000, description="largest image that the server takes")
+    fetch_urls: bool = Field(
+        default=False, description="whether requests may name images by URL, fetched from public addresses only"
+    )
     lease_seconds: float = Field(
         default=30.0, ge=1.0, le=3600.0, description="how long a silent indexer keeps its lease"
     )
@@ -79,6 +90,34 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="address that the server binds")
     port: int = Field(default=8000, ge=0, le=65535, description="port that the server binds; 0 takes a free one")
+    require_key: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="whether requests need an API key; auto asks for one where other machines reach the server",
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        pattern=r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$",
+        description="requests of one key or address, as 600/minute, or none; 6000/minute where a key is needed, else "
+        "none, if not set",
+    )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_words)] = Field(
+        default=(), description="origins whose pages may use the API, as https://photos.example; none if not set"
+    )
+    trusted_proxies: int = Field(
+        default=0, ge=0, le=10, description="proxies before the server, by whose X-Forwarded-For a client is known"
+    )
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split_words)] = Field(
+        default=(), description="names under which the server answers besides its own address"
+    )
+    compat: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names), AfterValidator(check_wires)] = Field(
+        default=(), description="wires of other systems to serve as well: immich,openai (docs/wires.md)"
+    )
+    compat_open: Annotated[str, AfterValidator(check_open)] = Field(
+        default="", description="wires without a key, by network: immich@172.16.0.0/12,127.0.0.1;lambda@10.0.0.0/8"
+    )
+    compat_models: Annotated[str, AfterValidator(check_models)] = Field(
+        default="", description="models that a wire's clients name, and what stands for them: ViT-B-32__openai=demo"
+    )
     use_server: bool = Field(
         default=True, description="whether a search asks a running server of the same library, where there is one"
     )
@@ -87,6 +126,18 @@ class Settings(BaseSettings):
         description="whether the text half of a model is kept ready for quick starts, 250 MB for a ViT-B/32",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="what the log shows")
+    log_format: Literal["text", "json"] = Field(default="text", description="how a line of the log looks")
+    access_log: bool | None = Field(
+        default=None, description="one line for each request; in json, and from log level info on, if not set"
+    )
+    work_slots: int = Field(default=4, ge=1, le=64, description="requests that work on pictures at once")
+    work_queue: int = Field(default=16, ge=0, le=1_000, description="requests that may wait for such a slot")
+    search_slots: int = Field(default=16, ge=1, le=256, description="searches without pictures at once")
+    search_queue: int = Field(default=48, ge=0, le=1_000, description="searches that may wait for such a slot")
+    queue_seconds: float = Field(default=5.0, ge=0.0, le=60.0, description="how long a request may wait for a slot")
+    request_seconds: float = Field(
+        default=60.0, ge=0.1, le=600.0, description="how long a request may take before it begins no further stage"
+    )
 
     @property
     def database(self) -> str | Path:
@@ -148,5 +199,7 @@ def _explain(error: ValidationError) -> str:
         if fault["type"] == "extra_forbidden":
             reasons.append(f"{name} is not a setting of clipsearch{_nearest(name, set(Settings.model_fields))}")
         else:
-            reasons.append(f"the setting {name} ({PREFIX}{name.upper()}): {fault['msg']}, not {fault['input']!r}")
+            reasons.append(
+                f"the setting {name} ({PREFIX}{name.upper()}): {fault['msg']}, not {redacted(repr(fault['input']))}"
+            )
     return "; ".join(reasons)

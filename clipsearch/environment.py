@@ -15,10 +15,12 @@ from typing import Any
 PREFIX = "CLIPSEARCH_"
 CONFIG_FILE = "clipsearch.toml"
 
-# Names under our prefix that are read by the tests and by make, not by the software.
+# Names under our prefix that are no settings: read by the tests, by make, and by the client of a server.
 FOREIGN_NAMES = frozenset(
     {"CLIPSEARCH_REFERENCE_DATA", "CLIPSEARCH_REQUIRE_BROWSER", "CLIPSEARCH_REQUIRE_SERVERS", "CLIPSEARCH_KILL_CYCLES",
-     "CLIPSEARCH_DEEP_TESTS", "CLIPSEARCH_CONFIG"}
+     "CLIPSEARCH_REQUIRE_CLIENTS",
+     "CLIPSEARCH_DEEP_TESTS", "CLIPSEARCH_CONTRACT_CASES", "CLIPSEARCH_CONFIG",
+     "CLIPSEARCH_URL", "CLIPSEARCH_KEY"}
 )  # fmt: skip
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
@@ -26,7 +28,7 @@ RUNTIMES = ("auto", "torch", "openvino")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _TEXTS = frozenset({"data_dir", "database_url", "model", "device", "dtype", "runtime", "collection", "log_level"})
-_SWITCHED = frozenset({"use_server", "light_text"})
+_SWITCHED = frozenset({"use_server", "light_text", "fetch_urls"})
 _SWITCHES = {"true": True, "false": False, "1": True, "0": False}
 
 

@@ -5,13 +5,15 @@
     ClipSearchError
     ├─ InvalidInput        UnreadableImage, UnsupportedFormat, TooManyPixels, DecoderCrashed, EmptyText,
     │                      TextTooLong, InvalidTemplate, InvalidLabelSet, InvalidVector, InvalidFilter,
-    │                      EmptySource
+    │                      EmptySource, FetchFailed
     ├─ NotFound            CollectionNotFound, ImageNotFound, LabelSetNotFound, ModelNotFound,
-    │                      RunNotFound, SourceNotFound
-    ├─ NotAllowed          a path outside the configured roots
-    ├─ Conflict            AlreadyExists, ModelMismatch, AlreadyRunning, LeaseLost
+    │                      RunNotFound, SourceNotFound, KeyNotFound
+    ├─ NotAllowed          a path outside the configured roots; UrlNotAllowed, MissingScope
+    ├─ Unauthenticated     InvalidKey
+    ├─ RateLimited         with the seconds after which to try again
+    ├─ Conflict            AlreadyExists, ModelMismatch, ModelSwitched, AlreadyRunning, LeaseLost
     ├─ TooLarge
-    ├─ Busy                with the seconds after which to try again
+    ├─ Busy                with the seconds after which to try again: DeadlineExceeded
     ├─ ModelUnavailable
     ├─ StorageFull
     └─ ConfigError         SchemaMismatch: the process does not start
@@ -108,6 +110,12 @@ class EmptySource(InvalidInput):
     code = "empty_source"
 
 
+class FetchFailed(InvalidInput):
+    """An image was to be fetched by its URL, and did not come."""
+
+    code = "fetch_failed"
+
+
 class NotFound(ClipSearchError):
     """The thing asked for is not there."""
 
@@ -144,6 +152,12 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class KeyNotFound(NotFound):
+    """No API key of this prefix."""
+
+    code = "key_not_found"
+
+
 class SourceNotFound(NotFound):
     """The folder or file to index is not there."""
 
@@ -154,6 +168,40 @@ class NotAllowed(ClipSearchError):
     """The request names something that it may not reach."""
 
     code = "not_allowed"
+
+
+class UrlNotAllowed(NotAllowed):
+    """A URL that leads elsewhere than to a public address by HTTP."""
+
+    code = "url_not_allowed"
+
+
+class MissingScope(NotAllowed):
+    """The key is good, and does not allow this."""
+
+    code = "missing_scope"
+
+
+class Unauthenticated(ClipSearchError):
+    """Nobody who is known asks."""
+
+    code = "key_required"
+
+
+class InvalidKey(Unauthenticated):
+    """A key was sent, and it is not one that holds: unknown, expired or revoked."""
+
+    code = "invalid_key"
+
+
+class RateLimited(ClipSearchError):
+    """More requests than are allowed; ``retry_after`` is in seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, retry_after: float = 1.0, **details: Any) -> None:
+        super().__init__(message, retry_after=retry_after, **details)
+        self.retry_after = retry_after
 
 
 class Conflict(ClipSearchError):
@@ -172,6 +220,12 @@ class ModelMismatch(Conflict):
     """Embeddings of different models, or of different weights of one name, do not compare."""
 
     code = "model_mismatch"
+
+
+class ModelSwitched(Conflict):
+    """The collection was switched to another model between two looks at it; ask again."""
+
+    code = "model_switched"
 
 
 class AlreadyRunning(Conflict):
@@ -200,6 +254,12 @@ class Busy(ClipSearchError):
     def __init__(self, message: str, retry_after: float = 1.0, **details: Any) -> None:
         super().__init__(message, retry_after=retry_after, **details)
         self.retry_after = retry_after
+
+
+class DeadlineExceeded(Busy):
+    """The request was given a time, and it is up: what was left of the work was not begun."""
+
+    code = "deadline_exceeded"
 
 
 class ModelUnavailable(ClipSearchError):

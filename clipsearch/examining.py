@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import shlex
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +25,12 @@ from clipsearch.database.filtering import list_images
 from clipsearch.database.images import ImageRow
 from clipsearch.database.leases import renew_lease
 from clipsearch.errors import InvalidInput, UnreadableImage
-from clipsearch.images import Presence, content_hash, path_of, presence
+from clipsearch.images import Presence, content_hash, kept_uploads, path_of, presence, uri_of
 from clipsearch.library import Library
 from clipsearch.queries import Filters
 
 SAMPLE = 200
+_MINUTES_TO_COMMIT = 60
 NAMED = 20
 # SQLite's own account: https://sqlite.org/wal.html#walresetbug
 _WAL_BUG_ENDS = (3, 51, 3)
@@ -50,6 +53,7 @@ def examine(library: Library, *, repair: bool = False) -> DoctorReport:
         findings += damaged
         if all(one.repaired or one.code != "damaged_embeddings" for one in damaged):
             findings += _index_findings(library, row, repair=repair)  # damaged rows could not be read for it
+    findings += _orphaned_uploads(library, repair=repair)
     healthy = all(one.severity == "info" or one.repaired for one in findings)
     return DoctorReport(healthy=healthy, checked=checked, findings=findings)
 
@@ -186,6 +190,33 @@ def _count_tags(library: Library, row: CollectionRow, checked: dict[str, int]) -
     stale = sum(state.why_stale is not None for state in states)
     for name, count in (("taggings", len(states)), ("stale_taggings", stale), ("tagged_images_gone", idle)):
         checked[name] = checked.get(name, 0) + count
+
+
+def _orphaned_uploads(library: Library, *, repair: bool) -> Iterator[Finding]:
+    """Files of uploads that no image speaks of, as a process leaves them that was killed between the two. Young ones
+    are left out: whoever keeps them may be about to speak of them."""
+    old = time.time() - _MINUTES_TO_COMMIT * 60
+    files = [path for path in kept_uploads(library.settings.data_dir) if _written_before(path, old)]
+    if not files:
+        return
+    with library.database.read() as connection:
+        known = image_rows.present_uris(connection, [uri_of(path) for path in files])
+    orphans = [path for path in files if uri_of(path) not in known]
+    if orphans:
+        if repair:
+            for path in orphans:
+                with suppress(OSError):
+                    path.unlink()
+        yield _finding("orphaned_uploads", "warning",
+                       f"{len(orphans)} uploaded files belong to no image; --repair deletes them",
+                       [str(path) for path in orphans], repaired=repair)  # fmt: skip
+
+
+def _written_before(path: Path, moment: float) -> bool:
+    try:
+        return path.stat().st_mtime < moment
+    except OSError:
+        return False
 
 
 def _every_image(library: Library, row: CollectionRow) -> Iterator[ImageRow]:

@@ -12,41 +12,25 @@ import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from clipsearch.database import Connection, Database
+from clipsearch.database import Database
 from clipsearch.database import collections as collection_rows
-from clipsearch.database import models as model_rows
 from clipsearch.database.collections import CollectionRow, CollectionState
 from clipsearch.database.embeddings import changes_after
-from clipsearch.database.images import present_ids
-from clipsearch.database.models import ModelRow
-from clipsearch.errors import ClipSearchError, CollectionNotFound, StorageFull
+from clipsearch.errors import ClipSearchError, CollectionNotFound, ModelSwitched, StorageFull
+from clipsearch.generations import IndexView, belongs, built, state_of
 from clipsearch.trainer import Closing, EmbedTexts, Trainer
-from clipsearch.vector_index import RECALL_FLOOR, RowsById, Stand, VectorIndex, exactly, load_snapshot, save_snapshot
+from clipsearch.vector_index import RECALL_FLOOR, Stand, exactly, load_snapshot, save_snapshot
+
+__all__ = ["IndexView", "Indexes"]
 
 log = logging.getLogger(__name__)
 
 # A snapshot is written anew when this many rows, or this share of them, would have to be read to catch up.
 SNAPSHOT_ROWS = 256
 SNAPSHOT_SHARE = 0.02
-
-
-@dataclass(frozen=True)
-class IndexView:
-    """One generation of a collection's index, and how it stands to the collection."""
-
-    index: VectorIndex
-    model: ModelRow
-    revision: int
-    token: str
-    collection_revision: int
-
-    @property
-    def stale(self) -> bool:
-        """Whether the collection has moved on since this generation."""
-        return self.revision != self.collection_revision
 
 
 class _Held:
@@ -86,14 +70,23 @@ class Indexes:
     def view(self, collection: CollectionRow, *, wait: bool = True) -> IndexView | None:
         """The collection's index, caught up; None before the first embedding.
 
-        With ``wait`` false a generation that another thread is bringing up to date is given as it stands.
+        With ``wait`` false a generation that another thread is bringing up to date is given as it stands. Raises
+        ModelSwitched when the collection is of another model than ``collection`` says.
         """
         with self._database.read() as connection:
             state = collection_rows.state_of_id(connection, collection.id)
+        if state.row.model_name != collection.model_name:
+            raise _switched(collection)
         return self.view_at(state, wait=wait)
 
+    def held_view(self, collection: CollectionRow) -> IndexView | None:
+        """The generation in memory as it stands, however old; None where there is none."""
+        with self._lock:
+            held = self._held_by_id.get(collection.id)
+        return None if held is None else held.view
+
     def view_at(self, state: CollectionState, *, wait: bool = True) -> IndexView | None:
-        """As ``view``, for one who has just read how the collection stands."""
+        """As ``view``, for one who has just read how the collection stands: the index is of the same model."""
         if state.model_id is None:
             return None
         collection = row = state.row
@@ -101,13 +94,17 @@ class Indexes:
         view = held.view
         if view and (view.revision, view.token) == (row.revision, state.token):
             return view
-        if not held.lock.acquire(blocking=wait or view is None):
+        # A generation of another model answers nothing, however much it hurries.
+        usable = view is not None and view.model.id == state.model_id
+        if not held.lock.acquire(blocking=wait or not usable):
             return replace(view, collection_revision=row.revision) if view else None
         try:
             view = held.view = self._caught_up(collection, held, held.view)
             changed = held.changed_rows
         finally:
             held.lock.release()
+        if view and view.model.id != state.model_id:
+            raise _switched(collection)
         if view and self._trainer.is_due(view.index):
             self._trainer.ask(collection)
         if view and changed - held.saved_rows >= max(SNAPSHOT_ROWS, int(SNAPSHOT_SHARE * len(view.index))):
@@ -142,6 +139,8 @@ class Indexes:
                 self.keep_snapshot(collection, embed(collection))
             except CollectionNotFound:
                 self.forget(collection)
+            except ModelSwitched:
+                log.info("%s was switched to another model; its index is trained when a search asks", collection.name)
 
         self._trainer.start(train)
 
@@ -156,7 +155,7 @@ class Indexes:
         try:
             with held.lock:
                 view, thrown_away = held.view, held.thrown_away
-            if view is None or not self._trainer.is_due(view.index):
+            if view is None or view.model.model.name != collection.model_name or not self._trainer.is_due(view.index):
                 return
             index = self._trainer.trained(collection.name, view.index, view.model, embed)
             with held.lock:
@@ -180,8 +179,8 @@ class Indexes:
             return False
         with held.lock:
             with self._database.read() as connection:
-                row, model, _ = _state(connection, collection.id)
-                if held.view is None or model is None or not _belongs(connection, saved, row, model):
+                row, model, _ = state_of(connection, collection.id)
+                if held.view is None or model is None or not belongs(connection, saved, row, model):
                     return False
             held.saved_rows = held.changed_rows
             held.view = self._caught_up(collection, held, saved)
@@ -240,13 +239,13 @@ class Indexes:
     def _caught_up(self, collection: CollectionRow, held: _Held, view: IndexView | None) -> IndexView | None:
         view = view or self._loaded(collection)
         with self._database.read() as connection:
-            row, model, token = _state(connection, collection.id)
+            row, model, token = state_of(connection, collection.id)
             if model is None:
                 return None
-            if view and not _belongs(connection, view, row, model):
+            if view and not belongs(connection, view, row, model):
                 view = None
             if view is None:
-                index = _built(connection, row, model)
+                index = built(connection, row, model)
                 held.changed_rows += len(index)
             else:
                 index = view.index
@@ -257,7 +256,7 @@ class Indexes:
 
     def _loaded(self, collection: CollectionRow) -> IndexView | None:
         with self._database.read() as connection:
-            _, model, _ = _state(connection, collection.id)
+            _, model, _ = state_of(connection, collection.id)
         if model is None:
             return None
         loaded = load_snapshot(
@@ -280,22 +279,5 @@ class Indexes:
         return self._folder / str(collection.id)
 
 
-def _state(connection: Connection, collection_id: int) -> tuple[CollectionRow, ModelRow | None, str]:
-    """The collection, its model and its revision's token, all of one moment."""
-    row = collection_rows.collection_by_id(connection, collection_id)
-    token = collection_rows.revision_token(connection, row.id, row.revision)
-    return row, model_rows.find_model(connection, row.model_name), token or ""
-
-
-def _belongs(connection: Connection, view: IndexView, row: CollectionRow, model: ModelRow) -> bool:
-    token = collection_rows.revision_token(connection, row.id, view.revision)
-    return token == view.token and view.model.id == model.id
-
-
-def _built(connection: Connection, row: CollectionRow, model: ModelRow) -> VectorIndex:
-    # Exact at first, whatever the size: it takes seconds, and someone waits for an answer.
-    dimension = model.model.dimension
-    rows = RowsById(dimension, present_ids(connection, row.id))
-    for block in changes_after(connection, row.id, model.id, dimension, -1):
-        rows.add(block.added, block.vectors)
-    return rows.index()
+def _switched(collection: CollectionRow) -> ModelSwitched:
+    return ModelSwitched(f"the collection {collection.name!r} was switched to another model at this moment; ask again")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from clipsearch import __version__
 from clipsearch.answers import CollectionInfo, IndexInfo, LeaseInfo, ModelInfo, StatusReport, TrialInfo
 from clipsearch.database import collections as collection_rows
@@ -10,6 +12,7 @@ from clipsearch.database import leases as lease_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import CollectionRow
+from clipsearch.database.embeddings import count_changes
 from clipsearch.database.migrating import current_revision
 from clipsearch.indexes import IndexView
 from clipsearch.library import Library
@@ -54,6 +57,28 @@ def status(library: Library) -> StatusReport:
     )
 
 
+@dataclass(frozen=True)
+class LibraryCounts:
+    """What changes from minute to minute, for whoever watches a server."""
+
+    images: dict[str, int]
+    lag_rows: dict[str, int]
+    runs: dict[str, int]
+
+
+def count_library(library: Library) -> LibraryCounts:
+    """Images and rows behind by collection, runs by state; loads no index. Raises Busy, StorageFull, ConfigError."""
+    images, lag_rows = {}, {}
+    with library.database.read() as connection:
+        for row in collection_rows.list_collections(connection):
+            images[row.name] = collection_rows.count_images(connection, row.id)
+            view = library.held_index(row)
+            if view is not None:
+                lag_rows[row.name] = count_changes(connection, row.id, view.revision)
+        runs = run_rows.count_runs(connection)
+    return LibraryCounts(images=images, lag_rows=lag_rows, runs=runs)
+
+
 def _collection_info(library: Library, row: CollectionRow, *, with_index: bool) -> CollectionInfo:
     with library.database.read() as connection:
         images = collection_rows.count_images(connection, row.id)
@@ -71,6 +96,7 @@ def _collection_info(library: Library, row: CollectionRow, *, with_index: bool) 
         created_at=row.created_at,
         updated_at=row.updated_at,
         index=_index_info(view) if view else None,
+        unsearchable=max(0, images - len(view.index)) if view else None,
         lease=LeaseInfo(
             holder=lease.holder,
             purpose=lease.purpose,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Hashable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,45 +17,18 @@ from clipsearch.database.leases import Lease
 from clipsearch.database.migrating import check_schema, current_revision, newest_revision, upgrade
 from clipsearch.database.models import ModelRow
 from clipsearch.encoder.light_encoders import LightEncoders
-from clipsearch.errors import AlreadyExists, ClipSearchError, CollectionNotFound, InvalidInput
+from clipsearch.errors import AlreadyExists, ClipSearchError, CollectionNotFound, InvalidInput, ModelSwitched
+from clipsearch.images import remove_uploads
 from clipsearch.indexes import Indexes, IndexView
+from clipsearch.recent import Recent
 from clipsearch.trainer import EmbedTexts
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder, TextEncoder
 
 
-# Of what is remembered of label sets: a hundred thousand labels of 512 dimensions take 205 million bytes.
-RECENT_BYTES = 256 * 2**20
-
-
-class Recent:
-    """Values by key, up to a number of bytes; the one that was not asked for longest goes first. Thread-safe."""
-
-    def __init__(self, limit: int = RECENT_BYTES) -> None:
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._held: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, key: Hashable) -> object | None:
-        """The value of this key, or None."""
-        with self._lock:
-            if key not in self._held:
-                return None
-            self._held.move_to_end(key)
-            return self._held[key][0]
-
-    def keep(self, key: Hashable, value: object, size: int) -> None:
-        """Remember a value of ``size`` bytes, unless it is larger than all that may be kept."""
-        with self._lock:
-            self._bytes -= self._held.pop(key, (None, 0))[1]
-            if size > self._limit:
-                return
-            self._held[key] = (value, size)
-            self._bytes += size
-            while self._bytes > self._limit:
-                self._bytes -= self._held.popitem(last=False)[1][1]
+# As often a search looks anew where the model is switched between its two looks; a second time would be odd.
+SWITCHES_AT_ONCE = 5
 
 
 class Library:
@@ -108,6 +79,9 @@ class Library:
 
     def encoder(self, name: str) -> Encoder:
         """The encoder of this model, loaded when it is first asked for. Raises ModelUnavailable, ModelNotFound."""
+        loaded = self._encoders.get(name)
+        if loaded is not None:
+            return loaded  # and no wait for another model that is being loaded
         with self._encoder_lock:
             if name not in self._encoders:
                 from clipsearch.encoder import open_encoder
@@ -242,11 +216,13 @@ class Library:
                 collection_rows.delete_collection(connection, collection.name)
 
     def delete_collection(self, name: str) -> None:
-        """Delete a collection with all that belongs to it; the image files stay. Raises CollectionNotFound."""
+        """Delete a collection with all that belongs to it, uploads too; the image files stay. Raises
+        CollectionNotFound."""
         row = self.collection(name)
         with self.lease(row, "deleting"), self.database.write() as connection:
             collection_rows.delete_collection(connection, name)
         self._indexes.forget(row)
+        remove_uploads(self.settings.data_dir, row.id)
 
     def lease(self, collection: CollectionRow, purpose: str) -> AbstractContextManager[Lease]:
         """The right to change this collection while a block runs. Raises AlreadyRunning."""
@@ -264,6 +240,21 @@ class Library:
     def index_at(self, state: CollectionState, *, wait: bool = True) -> IndexView | None:
         """As ``index``, for one who has just read how the collection stands."""
         return self._indexes.view_at(state, wait=wait)
+
+    def state_and_index(
+        self, name: str | None = None, *, wait: bool = True
+    ) -> tuple[CollectionState, IndexView | None]:
+        """How the collection of this name stands, and its index as by ``index``: both of one model, whenever it is
+        switched. Raises CollectionNotFound; ModelSwitched where that goes on all the time."""
+        for _ in range(SWITCHES_AT_ONCE):
+            state = self.collection_state(name)
+            with suppress(ModelSwitched):
+                return state, self._indexes.view_at(state, wait=wait)
+        raise ModelSwitched("the collection is being switched to and fro; ask again")
+
+    def held_index(self, collection: CollectionRow) -> IndexView | None:
+        """The collection's index as it stands in memory, not caught up; None where this process holds none."""
+        return self._indexes.held_view(collection)
 
     def keep_snapshot(self, collection: CollectionRow) -> bool:
         """Write the index to disk, if it is not there as it stands; true when it was written.

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from clipsearch.attributes import WantedAttributes
 from clipsearch.label_set import Aggregate, Mode
 
 MAX_K = 1_000
@@ -61,6 +62,11 @@ def _numbers(value: Any) -> Any:
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
 ShortText = Annotated[str, Field(max_length=2_000), AfterValidator(_no_nul)]
 ImageId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Sort = Literal["relevance", "newest", "oldest"]
+MAX_GROUP = 100
+GroupBy = Annotated[
+    str, Field(max_length=2_000, pattern=r"^(folder|day|month|year|format|tag:[^\n]+)$"), AfterValidator(_no_nul)
+]
 Vector = Annotated[
     tuple[float, ...],
     Field(min_length=1, max_length=MAX_DIMENSION),
@@ -69,7 +75,7 @@ Vector = Annotated[
         {
             "anyOf": [
                 {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": MAX_DIMENSION},
-                {"type": "string", "contentEncoding": "base64"},
+                {"type": "string", "contentEncoding": "base64", "minLength": 8},
             ],
             "description": "numbers, or base64 of them as little-endian float32, which is quicker to read",
         }
@@ -96,6 +102,9 @@ class Filters(Strict):
     max_height: Annotated[int, Field(ge=0, le=10**6)] | None = None
     formats: Annotated[tuple[ShortText, ...], Field(max_length=16)] | None = Field(
         default=None, description="image formats, e.g. JPEG, PNG"
+    )
+    attributes: WantedAttributes | None = Field(
+        default=None, description="names with the values that an image's attributes have, or that their lists hold"
     )
     tags: Annotated[tuple[ShortText, ...], Field(max_length=MAX_TAGS)] | None = Field(
         default=None, description="SET:LABEL, all of which must hold; SET for any of its labels, SET:- for none of them"
@@ -130,6 +139,13 @@ class Filters(Strict):
         if not self.tags and (self.min_tag_score is not None or self.min_tag_probability is not None):
             raise ValueError("a least score or probability of tags needs a tag to hold it against: SET:LABEL or SET")
         return self
+
+    def __eq__(self, other: object) -> bool:
+        # As JSON: to Python 1 and true are equal, and what one finds the other does not.
+        return isinstance(other, Filters) and self.model_dump_json() == other.model_dump_json()
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
     @property
     def empty(self) -> bool:
@@ -176,6 +192,13 @@ class Query(Strict):
     relevance: bool = Field(default=False, description="tell each hit's relevance, also where nothing is cut")
     collapse_duplicates: bool = False
     exact: bool = Field(default=False, description="scan every embedding, also where there is an approximate index")
+    explain: bool = Field(default=False, description="tell what each term contributed to each hit's score")
+    sort: Sort = Field(default="relevance", description="by date: of the 1,000 best matches")
+    group_by: GroupBy | None = Field(
+        default=None, description="folder, day, month, year, format or tag:SET; k and offset count groups then"
+    )
+    group_size: Annotated[int, Field(ge=1, le=MAX_GROUP, description="hits of each group")] = 3
+    histogram: bool = Field(default=False, description="tell how the scores of all that pass the filters are spread")
 
     @model_validator(mode="after")
     def _depth(self) -> Query:

@@ -251,6 +251,7 @@ class Builder:
 
     def serve(self, stage: Stage) -> None:
         """Start the image's command, wait until its health check passes, stop it by its signal."""
+        self.call(stage, ["clipsearch", "keys", "create", "check", "--scope", "read"])  # without one it does not start
         print(f"[{stage.name}] starting as {stage.user}: {shlex.join(stage.command)}", flush=True)
         private = ["unshare", "--net", "/bin/sh", "-c", 'python3 -c "$0" && exec "$@"', LOOPBACK_UP]
         server = subprocess.Popen([*private, *self.entering(stage, stage.command)], env=self.environment(stage))

@@ -1,8 +1,8 @@
 """What every test stands on: an environment of its own, few threads, and skips that cannot hide a hole.
 
-With ``CLIPSEARCH_REFERENCE_DATA`` set a skipped golden test fails, and so do skipped ``browser`` and ``servers``
-tests with ``CLIPSEARCH_REQUIRE_BROWSER=1`` and ``CLIPSEARCH_REQUIRE_SERVERS=1``. ``pytest -m golden`` fails when it
-ran none.
+With ``CLIPSEARCH_REFERENCE_DATA`` set a skipped golden test fails, and so do skipped ``browser``, ``clients`` and
+``servers`` tests with ``CLIPSEARCH_REQUIRE_BROWSER=1``, ``CLIPSEARCH_REQUIRE_CLIENTS=1`` and
+``CLIPSEARCH_REQUIRE_SERVERS=1``. ``pytest -m golden`` fails when it ran none.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import pytest
 
 # Read by the tests themselves; everything else under our prefix would change what they see.
 _FOR_TESTS = {
+    "CLIPSEARCH_CONTRACT_CASES",
     "CLIPSEARCH_DEEP_TESTS",
     "CLIPSEARCH_KILL_CYCLES",
     "CLIPSEARCH_KILL_SEED",
     "CLIPSEARCH_REFERENCE_DATA",
     "CLIPSEARCH_REQUIRE_BROWSER",
+    "CLIPSEARCH_REQUIRE_CLIENTS",
     "CLIPSEARCH_REQUIRE_SERVERS",
 }
 for _name in [name for name in os.environ if name.upper().startswith("CLIPSEARCH_") and name not in _FOR_TESTS]:
@@ -91,7 +93,7 @@ def reference_data() -> Path | None:
 def _why_it_must_run(item: pytest.Item) -> str | None:
     if item.get_closest_marker("golden") and reference_data() is not None:
         return "CLIPSEARCH_REFERENCE_DATA is set"
-    for marker in ("browser", "servers"):
+    for marker in ("browser", "clients", "servers"):
         name = f"CLIPSEARCH_REQUIRE_{marker.upper()}"
         if item.get_closest_marker(marker) and os.environ.get(name) == "1":
             return f"{name} is set"

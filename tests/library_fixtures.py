@@ -90,6 +90,9 @@ class CountingEncoder:
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         return self.inner.truncated(texts)
 
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        return self.inner.token_counts(texts)
+
     def unknown_words(self, text: str) -> list[str]:
         return self.inner.unknown_words(text)
 

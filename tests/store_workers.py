@@ -57,6 +57,9 @@ class PixelEncoder:
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         return [False] * len(texts)
 
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
     def unknown_words(self, text: str) -> list[str]:
         del text
         return []

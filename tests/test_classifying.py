@@ -31,10 +31,11 @@ from clipsearch.importing import import_label_set
 from clipsearch.label_files import draft_of
 from clipsearch.label_set import Label, LabelSet
 from clipsearch.labelling import delete_label_set, save_label_set
-from clipsearch.library import Library, Recent
+from clipsearch.library import Library
 from clipsearch.matrices import Choices
 from clipsearch.model import Model
 from clipsearch.queries import Filters, Labels
+from clipsearch.recent import Recent
 from clipsearch.scoring import Ranked, Targets, ranker, softmax
 from clipsearch.scoring.targets import multiply
 

@@ -154,14 +154,14 @@ def test_a_model_on_disk_is_ready(shared: Shelf) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
-def test_a_server_that_others_can_reach_must_be_meant(shared: Shelf, host: str) -> None:
+def test_a_server_that_others_can_reach_does_not_start_without_a_key(shared: Shelf, host: str) -> None:
     done = shared.call("serve", "--host", host)
-    assert done.code == 2
-    assert "--allow-remote" in done.err
+    assert done.code == 1
+    assert "clipsearch keys create" in done.err
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--host", "localhost"), ("--host", "::1"), ("--host", "0.0.0.0", "--allow-remote")]
+    "arguments", [(), ("--host", "localhost"), ("--host", "::1"), ("--host", "0.0.0.0", "--require-key", "always")]
 )
 def test_serve_hands_the_open_library_to_the_web(
     shared: Shelf, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -20,6 +20,7 @@ from library_fixtures import CountingEncoder, draw, draw_many, index, library_wi
 
 from clipsearch import OpenLibrary
 from clipsearch.answers import ExportReport
+from clipsearch.classifying import classify_stored
 from clipsearch.database.filtering import list_images
 from clipsearch.database.images import ImageRow
 from clipsearch.database.label_sets import get_label_set, save_label_set
@@ -29,8 +30,9 @@ from clipsearch.encoder import Encoder
 from clipsearch.errors import AlreadyExists, InvalidInput, LabelSetNotFound
 from clipsearch.exporting import ExportOptions, Split, export_labels, export_lines
 from clipsearch.label_set import Label, LabelSet
-from clipsearch.library import Library, Recent
-from clipsearch.queries import Filters
+from clipsearch.library import Library
+from clipsearch.queries import Filters, Labels
+from clipsearch.recent import Recent
 from clipsearch.tagging import tag_collection
 
 PICTURES = 24
@@ -274,6 +276,24 @@ def test_categories_add_up_what_their_labels_share(shown: Library, tmp_path: Pat
     review(shown, first, "yellow")
     export(shown, tmp_path / "reviewed.jsonl", form="jsonl", by="category")
     assert lines(tmp_path / "reviewed.jsonl")[0]["label"] == "warm"
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [{}, {"min_probability": 0.6}, {"min_margin": 0.3}, {"min_score": 0.02}, {"background": ("something else",)}],
+)
+def test_an_export_by_category_gives_the_categories_that_a_classification_tells(
+    shown: Library, tmp_path: Path, thresholds: dict[str, Any]
+) -> None:
+    labels = tuple(Label(name=name, category="warm" if name in {"red", "yellow"} else "cold") for name in NAMES)
+    keep(shown, LabelSet(labels=labels, templates=("a {} thing",), **thresholds))
+    told = classify_stored(shown, Labels(label_set="colours"), top=1).results
+    export(shown, tmp_path / "set.jsonl", form="jsonl", by="category", keep_rejected=True)
+    exported = {row["uri"]: row["label"] for row in lines(tmp_path / "set.jsonl")}
+    assert exported == {one.uri: one.category for one in told}
+    assert len(exported) == PICTURES
+    if thresholds:
+        assert len(set(exported.values())) > 1 or None in exported.values()
 
 
 def test_a_set_without_categories_is_not_exported_by_them(shown: Library, tmp_path: Path) -> None:

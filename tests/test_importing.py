@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from library_fixtures import unit_rows
 
-from clipsearch import browsing, importing
+from clipsearch import browsing
 from clipsearch.classifying import classify_stored
 from clipsearch.errors import (
     AlreadyExists,
@@ -25,7 +25,7 @@ from clipsearch.errors import (
     NotFound,
     TextTooLong,
 )
-from clipsearch.importing import import_embeddings, import_label_set
+from clipsearch.importing import embeddings, import_embeddings, import_label_set
 from clipsearch.inspecting import list_collections, show_collection, status
 from clipsearch.labelling import show_label_set
 from clipsearch.library import Library
@@ -200,7 +200,7 @@ def test_a_label_set_is_refused_whole(library: Library, tmp_path: Path) -> None:
 def test_an_imported_label_set_passes_the_checks_of_any_other(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(importing, "MAX_STORED_LABELS", wrong.get("most", 100))
+    monkeypatch.setattr(embeddings, "MAX_STORED_LABELS", wrong.get("most", 100))
     paths = files(tmp_path, unit_rows(2, 8), wrong.get("labels", ["cat", "dog"]))
     with pytest.raises(error):
         import_label_set(

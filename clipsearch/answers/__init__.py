@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clipsearch.answers.base import Answer, FailedFile
+from clipsearch.answers.embeddings import EmbeddingInfo, EmbeddingsAnswer
 from clipsearch.answers.evaluation import (
     CalibrationBin,
     Confusion,
@@ -20,7 +21,7 @@ from clipsearch.answers.evaluation import (
     TunedThreshold,
 )
 from clipsearch.answers.exports import ClassCount, ExportReport
-from clipsearch.answers.hits import Cut, Hit, ImageInfo, SearchAnswer
+from clipsearch.answers.hits import Cut, Histogram, Hit, HitGroup, ImageInfo, SearchAnswer, TermShare
 from clipsearch.answers.labels import (
     CategoryShare,
     Classification,
@@ -74,6 +75,8 @@ __all__ = [
     "Contender",
     "Cut",
     "DoctorReport",
+    "EmbeddingInfo",
+    "EmbeddingsAnswer",
     "EvaluationAnswer",
     "ExampleInfo",
     "ExportReport",
@@ -81,7 +84,9 @@ __all__ = [
     "FailureInfo",
     "FigureCheck",
     "Finding",
+    "Histogram",
     "Hit",
+    "HitGroup",
     "ImageDetails",
     "ImageInfo",
     "ImportReport",
@@ -114,6 +119,7 @@ __all__ = [
     "TaggingInfo",
     "TaggingReport",
     "TemplateFigures",
+    "TermShare",
     "TrialInfo",
     "TunedThreshold",
 ]

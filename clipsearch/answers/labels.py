@@ -42,7 +42,9 @@ class Classification(Answer):
     label: str | None = Field(description="the first label that was accepted; null where none was")
     labels: list[str] = Field(default_factory=list, description="every label that was accepted; one at most in single")
     category: str | None = Field(
-        default=None, description="the most probable category; null where no label is accepted"
+        default=None,
+        description="the most probable category; null where the thresholds reject it, in multi and binary where they "
+        "reject every label",
     )
     categories: list[CategoryShare] = Field(default_factory=list, description="every one, most probable first")
     rejected: Literal["background", "score", "probability", "margin"] | None = Field(

@@ -56,6 +56,9 @@ class CollectionInfo(Answer):
     created_at: dt.datetime
     updated_at: dt.datetime
     index: IndexInfo | None = None
+    unsearchable: int | None = Field(
+        default=None, description="images without an embedding by the model, told where the index is"
+    )
     lease: LeaseInfo | None = None
 
 

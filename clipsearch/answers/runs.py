@@ -37,6 +37,7 @@ class ImportReport(Answer):
     label_set: str | None
     model: str
     imported: int
+    unchanged: int = Field(default=0, description="rows that stood there already, of an import that can tell")
     failed: list[FailedFile]
     warnings: list[str]
     seconds: float
@@ -52,14 +53,16 @@ class FailureInfo(FailedFile):
 
 
 class RunInfo(Answer):
-    """One indexing run, which the API calls a job."""
+    """One run, which the API calls a job: a source that is indexed, or a collection embedded by a further model."""
 
     id: int
     collection: str
-    source: str
+    kind: Literal["index", "embed"] = "index"
+    model: str | None = Field(default=None, description="the further model, of an embedding")
+    source: str = Field(description="what is indexed; empty for an embedding")
     state: Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-    done: int = Field(description="files dealt with so far")
-    total: int | None = Field(description="files found; not known while they are still being looked for")
+    done: int = Field(description="files, or images to embed, dealt with so far")
+    total: int | None = Field(description="how many there are; not known while files are still being looked for")
     counts: dict[str, int]
     error: str | None
     created_at: dt.datetime

@@ -20,13 +20,18 @@ from clipsearch.queries import Labels
 from clipsearch.scoring import check_choice
 
 
-def label_set_of(library: Library, labels: Labels) -> LabelSetRow:
-    """The set to choose from; ``builtin:NAME`` names one that comes with the software.
+def label_set_of(library: Library, labels: Labels | LabelSet) -> LabelSetRow:
+    """The set to choose from; ``builtin:NAME`` names one that comes with the software, and a set that is not stored
+    stands for itself.
 
     A threshold that ``labels`` names stands before those of the set and of each of its labels.
 
     Raises LabelSetNotFound, InvalidLabelSet, EmptyText, TextTooLong, InvalidTemplate.
     """
+    if isinstance(labels, LabelSet):
+        draft = unstored("", labels)
+        check_choice(draft)
+        return draft
     if labels.label_set is None:
         label_set = _asked(labels)
     elif is_built_in(labels.label_set):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clipsearch.classifying.classify import classify_pictures, classify_stored, classify_with_sets
 from clipsearch.classifying.pictures import PictureSource
+from clipsearch.classifying.previewing import preview_label_set
 from clipsearch.classifying.stored import PredictionBlock, StoredPredictions, classify_all
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "classify_pictures",
     "classify_stored",
     "classify_with_sets",
+    "preview_label_set",
 ]

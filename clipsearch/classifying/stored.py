@@ -17,6 +17,7 @@ from clipsearch.database.images import get_image, image_rows
 from clipsearch.database.label_sets import LabelSetRow
 from clipsearch.errors import InvalidInput
 from clipsearch.indexes import IndexView
+from clipsearch.label_set import LabelSet
 from clipsearch.library import Library
 from clipsearch.queries import Filters, Labels
 from clipsearch.scoring import Ranked
@@ -87,15 +88,18 @@ class StoredPredictions:
 
 def classify_all(
     library: Library,
-    labels: Labels,
+    labels: Labels | LabelSet,
     *,
     collection: str | None = None,
     ids: Sequence[int] | None = None,
     filters: Filters | None = None,
     top: int | None = 1,
     on_progress: OnProgress | None = None,
+    at_most: int | None = None,
 ) -> StoredPredictions:
     """Labels for images of a collection: these ids, those that pass the filters, or all of them.
+
+    With ``at_most`` no more images than that, spread evenly over those that were meant.
 
     No picture is opened, and no model loaded when the label embeddings are kept. Raises CollectionNotFound,
     ImageNotFound, InvalidInput for one of the ids that has no embedding, LabelSetNotFound, InvalidLabelSet.
@@ -107,6 +111,7 @@ def classify_all(
     there = np.isin(wanted, view.index.ids()) if view else np.zeros(len(wanted), dtype=np.bool_)
     if ids is not None and not there.all():
         raise InvalidInput(f"image {wanted[~there][0]} has no embedding by {row.model_name}; index it again")
+    wanted, there = _spread(wanted, there, at_most)
     choice = None
     if view is not None and len(view.index):
         choice = choice_of(library, label_set, view.model, lambda: library.encoder_for(row)[0])
@@ -118,6 +123,15 @@ def _wanted(library: Library, row: CollectionRow, ids: Sequence[int] | None, fil
         if ids is None:
             return filtered_ids(connection, row.id, filters)
         return np.array([get_image(connection, row.id, number=number).id for number in ids], dtype=np.int64)
+
+
+def _spread(
+    wanted: NDArray[np.int64], there: NDArray[np.bool_], at_most: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    if at_most is None or len(wanted) <= at_most:
+        return wanted, there
+    places = np.linspace(0, len(wanted) - 1, at_most).astype(np.int64)
+    return wanted[places], there[places]
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:

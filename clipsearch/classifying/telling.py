@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from clipsearch.answers import CategoryShare, Classification, ClassifyAnswer, FailedFile, Prediction
 from clipsearch.database.label_sets import LabelSetRow
 from clipsearch.label_set import BACKGROUND
-from clipsearch.scoring import Ranked, categories_of, decide
+from clipsearch.scoring import Ranked, categories_of, decide, decide_categories
 
 
 def told(
@@ -17,6 +17,7 @@ def told(
     decision = decide(label_set, ranked)
     numbers = ids if ids is not None else [None] * len(uris)
     names = categories_of(label_set)
+    chosen = _chosen_categories(label_set, ranked, names)
     for place, (uri, number) in enumerate(zip(uris, numbers, strict=True)):
         found = _predictions(label_set, ranked, place, decision.accepted[place].tolist())
         labels = [one.label for one in found if one.accepted and one.label is not None]
@@ -26,11 +27,22 @@ def told(
             image_id=number,
             label=labels[0] if labels else None,
             labels=labels,
-            category=categories[0].category if categories and labels else None,
+            category=chosen[place] if chosen else categories[0].category if categories and labels else None,
             categories=categories,
             rejected=decision.rejected[place],
             predictions=found,
         )
+
+
+def _chosen_categories(label_set: LabelSetRow, ranked: Ranked, names: Sequence[str]) -> list[str | None]:
+    """The category of each image where labels exclude each other; [] in the other modes, and without categories."""
+    if label_set.mode != "single" or not names:
+        return []
+    decision = decide_categories(label_set, ranked)
+    return [
+        None if reason else names[place]
+        for place, reason in zip(decision.places.tolist(), decision.rejected, strict=True)
+    ]
 
 
 def _predictions(label_set: LabelSetRow, ranked: Ranked, place: int, accepted: Sequence[bool]) -> list[Prediction]:

@@ -85,6 +85,23 @@ def show(name: str | None, as_json: bool) -> None:
         say(f"{title + ':':14}{shown(value)}")
 
 
+@collections.command("stats")
+@click.argument("name", required=False)
+@json_option
+@library_options
+def stats(name: str | None, as_json: bool) -> None:
+    """Show what a collection holds, in numbers."""
+    from clipsearch.cli.statistics_table import tell_statistics
+    from clipsearch.counting import count_collection
+
+    with open_library() as library:
+        found = count_collection(library, name)
+    if as_json:
+        print_json(found)
+    else:
+        tell_statistics(found)
+
+
 @collections.command("rename")
 @click.argument("name")
 @click.argument("new_name")

@@ -13,8 +13,10 @@ from clipsearch.cli.options import data_dir_option, debug_option
 
 _HOMES = {
     "index": "index:index",
+    "add": "add:add",
     "search": "search:search_command",
     "similar": "search:similar",
+    "embed": "embed:embed",
     "classify": "classify:classify",
     "labels": "labels:labels",
     "tags": "tags:tags",
@@ -31,8 +33,10 @@ _HOMES = {
     "failures": "system:failures",
     "doctor": "system:doctor",
     "db": "system:db",
-    "config": "system:config",
+    "config": "configuration:config",
     "serve": "serve:serve_command",
+    "mcp": "mcp:mcp_command",
+    "keys": "keys:keys",
     "demo": "demo:demo",
 }
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from clipsearch.cli import NOTHING_FOUND
-from clipsearch.cli.printing import note, path_bytes, path_shown, print_json, print_table, shown
+from clipsearch.cli.printing import counted, note, path_bytes, path_shown, print_json, print_table, shown
 from clipsearch.cli.running_server import ToldAnswer, ToldHit
 
 if TYPE_CHECKING:
-    from clipsearch.answers import Hit, SearchAnswer
+    from clipsearch.answers import Histogram, Hit, SearchAnswer
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -42,6 +42,12 @@ def answer_options(command: Function) -> Function:
             click.option("--relevance", is_flag=True, help="Tell how unusual each score is here (0 to 1)."),
             click.option("--collapse-duplicates", is_flag=True, help="Show near-duplicates once."),
             click.option("--exact", is_flag=True, help="Compare with every image, however many there are."),
+            click.option("--sort", type=click.Choice(["relevance", "newest", "oldest"]), default="relevance",
+                         help="By date: of the 1,000 best matches."),
+            click.option("--group-by", metavar="WHAT", help="folder, day, month, year, format or tag:SET"),
+            click.option("--group-size", type=int, default=3, metavar="N", show_default=True, help="Of each group."),
+            click.option("--explain", is_flag=True, help="Tell what each term contributed to each score."),
+            click.option("--histogram", is_flag=True, help="Tell how the scores of all images are spread."),
             click.option("--paths-only", is_flag=True, help="Print one path a line."),
             click.option("--print0", is_flag=True, help="Print paths that end with NUL: | xargs -0"),
             click.option(
@@ -67,7 +73,7 @@ def form_of(given: dict[str, Any]) -> Form:
 
 
 def give(answer: SearchAnswer | ToldAnswer, form: Form, title: str) -> None:
-    """Print the answer; with no hit, leave with the exit code for that."""
+    """Print the answer, its histogram on stderr; with no hit, leave with the exit code for that."""
     if form.sheet is not None:
         checked = answer.checked() if isinstance(answer, ToldAnswer) else answer
         _write_sheet_of_some(form.sheet, checked.hits, title)
@@ -82,6 +88,8 @@ def give(answer: SearchAnswer | ToldAnswer, form: Form, title: str) -> None:
         click.echo(b"".join(path_bytes(hit.image.uri) + end for hit in answer.hits), nl=False)
     elif answer.hits:
         print_hits(answer.hits)
+    if answer.histogram is not None and not (form.as_json or form.ndjson):
+        _draw(answer.histogram)
     _tell_beside(answer)
     if not answer.hits:
         click.get_current_context().exit(NOTHING_FOUND)
@@ -91,19 +99,34 @@ def print_hits(hits: Sequence[Hit | ToldHit], beside: Path | None = None) -> Non
     """The table for people; with ``beside``, files under that folder by their shorter names."""
     top = f"{beside.absolute()}/" if beside else ""
     told = any(hit.relevance is not None for hit in hits)
+    grouped = any(hit.group is not None for hit in hits)
+    terms = [f"term {one.place + 1}" for one in (hits[0].terms or ())] if hits else []
     rows = [
         (
+            *([hit.group or ""] if grouped else []),
             str(hit.rank),
             f"{hit.score:.3f}",
             *(["" if hit.relevance is None else f"{hit.relevance:.2f}"] if told else []),
+            *(f"{one.contribution:+.3f}" for one in hit.terms or ()),
             str(hit.image.id),
             path_shown(hit.image.uri).removeprefix(top)
             + (f"  (+{len(hit.duplicates)} alike)" if hit.duplicates else ""),
         )
         for hit in hits
     ]
-    names = ("rank", "score", *(["relevance"] if told else []), "id", "file")
-    print_table(names, rows, numbers=("rank", "score", "relevance", "id"))
+    names = (
+        *(["group"] if grouped else []), "rank", "score", *(["relevance"] if told else []), *terms, "id", "file"
+    )  # fmt: skip
+    print_table(names, rows, numbers=("rank", "score", "relevance", *terms, "id"))
+
+
+def _draw(histogram: Histogram) -> None:
+    """Bars on stderr, so that the answer itself stays what it is."""
+    most = max(histogram.counts)
+    counted_of = f"{histogram.looked_at:,} of " if histogram.looked_at < histogram.images else ""
+    note(f"scores of {counted_of}{counted(histogram.images, 'image')}:")
+    for low, count in zip(histogram.edges, histogram.counts, strict=False):
+        note(f"{low:7.3f} {'#' * -(-40 * count // most)} {count or ''}".rstrip())
 
 
 def _write_sheet_of_some(path: Path, hits: list[Hit], title: str) -> None:

@@ -1,4 +1,4 @@
-"""``clipsearch models``: which models there are, and how to have one at hand."""
+"""``clipsearch models``: which models there are, how to have one at hand, and those of a collection."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import json
 
 import click
 
-from clipsearch.cli import NOTHING_FOUND
+from clipsearch.cli import NOTHING_FOUND, collection_models
 from clipsearch.cli.options import collection_option, json_option, library_options, open_library, settings_from_flags
 from clipsearch.cli.printing import counted, note, print_json, print_table, say, shown
 
 
 @click.group()
 def models() -> None:
-    """List, show, download and calibrate models."""
+    """List, show, download and calibrate models; add one to a collection, and switch to it."""
+
+
+for command in (collection_models.add, collection_models.of, collection_models.switch, collection_models.remove):
+    models.add_command(command)
 
 
 @models.command("list")

@@ -84,6 +84,9 @@ def filter_options(command: Function) -> Function:
             click.option("--min-height", type=int, metavar="N", help="At least this high."),
             click.option("--max-height", type=int, metavar="N", help="At most this high."),
             click.option("--format", "formats", multiple=True, metavar="NAME", help="Only JPEG, PNG, …"),
+            click.option(
+                "--attribute", "attributes", multiple=True, metavar="NAME=VALUE", help="Only images said to be so."
+            ),
             click.option("--tag", "tags", multiple=True, metavar="SET:LABEL", help="Only so tagged; SET:- for none."),
             click.option("--min-tag-score", type=float, metavar="X", help="Tags from this cosine on."),
             click.option("--min-tag-probability", type=float, metavar="P", help="Tags from this probability on."),
@@ -110,12 +113,13 @@ def debugging() -> bool:
 def settings_from_flags(**more: Any) -> Settings:
     """The settings as flags, environment and file give them; ``more`` wins. Raises ConfigError."""
     from clipsearch.config import read_settings
+    from clipsearch.log_lines import start_log
 
     flags = dict(flags_of(click.get_current_context()))
     if flags.pop("debug", False):
         flags["log_level"] = "debug"
     settings = read_settings(**{**flags, **more})
-    start_log(settings.log_level)
+    start_log(settings.log_level, settings.log_format)
     return settings
 
 
@@ -145,12 +149,3 @@ def check_model(library: Library, collection: str | None) -> None:
             f"the collection {row.name!r} is of the model {row.model_name}, and embeddings of two models do not "
             "compare; leave out --model, or choose another collection: --collection NAME"
         )
-
-
-def start_log(level: str) -> None:
-    """Write the log to stderr, from this level on."""
-    import logging
-
-    # Libraries' own chatter is not ours to show below a warning.
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    logging.getLogger("clipsearch").setLevel(level.upper())

@@ -20,7 +20,7 @@ LINE_SECONDS = 5.0
 # The pace of the last half minute: what was skipped at the start says nothing about the end.
 WINDOW_SECONDS = 30.0
 # Steps of which it is known how much there is to do.
-MEASURED = ("indexing", "tagging")
+MEASURED = ("indexing", "tagging", "embedding")
 
 
 @contextmanager

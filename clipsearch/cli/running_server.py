@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clipsearch.announcement import HEADER, Announcement, announced_server, database_identity, withdraw
-from clipsearch.cli.options import flags_of, settings_from_flags, start_log
+from clipsearch.cli.options import flags_of, settings_from_flags
 from clipsearch.environment import Whereabouts, whereabouts
 
 if TYPE_CHECKING:
     import socket
 
-    from clipsearch.answers import SearchAnswer
+    from clipsearch.answers import Histogram, SearchAnswer
 
 # On the loopback a connection is made at once or not at all; an answer that takes longer is sooner found here.
 CONNECT_SECONDS = 0.25
@@ -37,6 +37,14 @@ class ToldImage:
 
 
 @dataclass(frozen=True)
+class ToldShare:
+    """What is printed of a term's part in a score."""
+
+    place: int
+    contribution: float
+
+
+@dataclass(frozen=True)
 class ToldHit:
     """A hit as a server told it."""
 
@@ -45,6 +53,8 @@ class ToldHit:
     relevance: float | None
     image: ToldImage
     duplicates: list[int]
+    group: str | None
+    terms: list[ToldShare] | None
     whole: dict[str, Any]
 
     def model_dump_json(self) -> str:
@@ -65,6 +75,11 @@ class ToldAnswer:
     def model_dump_json(self) -> str:
         """As that of ``answers.SearchAnswer``."""
         return _in_one_line(self.whole)
+
+    @property
+    def histogram(self) -> Histogram | None:
+        """How the scores are spread, where that was asked for."""
+        return None if self.whole["histogram"] is None else self.checked().histogram
 
     def checked(self) -> SearchAnswer:
         """The same as the object that this process would have made."""
@@ -172,6 +187,8 @@ def _told(whole: Any) -> ToldAnswer:
             hit["relevance"],
             ToldImage(hit["image"]["id"], hit["image"]["uri"]),
             hit["duplicates"],
+            hit["group"],
+            None if hit["terms"] is None else [ToldShare(one["place"], one["contribution"]) for one in hit["terms"]],
             hit,
         )
         for hit in whole["hits"]
@@ -186,6 +203,8 @@ def _in_one_line(values: dict[str, Any]) -> str:
 def _log(where: Whereabouts, text: str) -> None:
     if where.log_level == "debug":
         import logging
+
+        from clipsearch.log_lines import start_log
 
         start_log(where.log_level)
         logging.getLogger(__name__).debug("%s", text)

@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 
 
 # What of a query is no filter.
-_DEPTH = ("k", "offset", "min_score", "min_relevance", "auto_cut", "relevance", "collapse_duplicates", "exact")
+_DEPTH = (
+    "k", "offset", "min_score", "min_relevance", "auto_cut", "relevance", "collapse_duplicates", "exact",
+    "sort", "group_by", "group_size", "explain", "histogram",
+)  # fmt: skip
 
 
 @click.command("search")

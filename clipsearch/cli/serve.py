@@ -1,45 +1,43 @@
-"""``clipsearch serve``: the web page and the HTTP API; knows which addresses only this machine can reach."""
+"""``clipsearch serve``: the web page and the HTTP API."""
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import encoder_options, library_options, model_option, open_library, settings_from_flags
+from clipsearch.cli.options import encoder_options, library_options, model_option, open_library
 
 
 @click.command("serve")
 @click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1 where nothing is said.")
 @click.option("--port", type=int, metavar="N", help="Which port; 8000 where nothing is said, 0 for a free one.")
-@click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it.")
+@click.option(
+    "--require-key", type=click.Choice(["auto", "always", "never"]),
+    help="Whether requests need an API key; auto asks for one where other machines reach the server.",
+)  # fmt: skip
 @click.option(
     "--ready-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Written once searches can be answered, not before the model is loaded (see /readyz); holds its address.",
 )  # fmt: skip
+@click.option(
+    "--compat", multiple=True, metavar="NAME",
+    help="Serve this wire of another system as well: lambda, roboflow, clip-retrieval, immich, openai, weaviate.",
+)  # fmt: skip
 @model_option
 @encoder_options
 @library_options
-def serve_command(host: str | None, port: int | None, allow_remote: bool, ready_file: Path | None) -> None:
+def serve_command(
+    host: str | None, port: int | None, require_key: str | None, ready_file: Path | None, compat: tuple[str, ...]
+) -> None:
     """Start the web page and the API.
 
-    The page is at /, the API at /api/v1, its description at /docs.
+    The page is at /, the API at /api/v1, its description at /api/v1/docs. Where other machines can reach the server
+    it answers to API keys only, and starts when there is one: clipsearch keys create NAME
     """
-    settings = settings_from_flags(host=host, port=port)
-    if not _is_loopback(settings.host) and not allow_remote:
-        raise click.UsageError(
-            f"{settings.host} can be reached from other machines, and this version asks nobody for a key: whoever "
-            "reaches it can see, index and delete. If that is meant, say --allow-remote."
-        )
     from clipsearch.web import serve
 
-    with open_library(may_upgrade=False, host=host, port=port) as library:
+    flags = {"host": host, "port": port, "require_key": require_key, "compat": ",".join(compat) or None}
+    with open_library(may_upgrade=False, **flags) as library:
+        settings = library.settings
         serve(library, settings.host, settings.port, ready_file=ready_file)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name
-        return host.lower() == "localhost"

@@ -1,10 +1,9 @@
-"""``clipsearch status``, ``failures``, ``doctor``, ``db`` and ``config``: how the library is, and what it was told."""
+"""``clipsearch status``, ``failures``, ``doctor`` and ``db``: how the library is."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,11 +11,8 @@ from clipsearch.cli import ERROR
 from clipsearch.cli.collections import print_collections
 from clipsearch.cli.options import (
     collection_option,
-    encoder_options,
-    flags_of,
     json_option,
     library_options,
-    model_option,
     open_library,
     settings_from_flags,
 )
@@ -24,7 +20,6 @@ from clipsearch.cli.printing import counted, note, path_shown, print_json, print
 
 if TYPE_CHECKING:
     from clipsearch.answers import DoctorReport
-    from clipsearch.config import Settings
 
 
 @click.command("status")
@@ -162,53 +157,3 @@ def upgrade_command(as_json: bool) -> None:
         say(f"the database is up to date: {after}")
     else:
         say(f"the database was upgraded: {before or 'nothing'} → {after}")
-
-
-@click.group()
-def config() -> None:
-    """Show the settings and where they come from."""
-
-
-@config.command("show")
-@json_option
-@model_option
-@encoder_options
-@library_options
-def show(as_json: bool) -> None:
-    """Show every setting, its value and where it comes from."""
-    from clipsearch.environment import config_file
-
-    settings = settings_from_flags()
-    values = settings.model_dump(mode="json")
-    values["database_url"] = _masked(settings)
-    origins = {name: _origin(name, settings) for name in values}
-    if as_json:
-        print_json({"settings": values, "from": origins})
-        return
-    rows = [(name, _written(value), origins[name]) for name, value in values.items()]
-    print_table(("setting", "value", "from"), rows)
-    note(f"settings file: {shown(str(config_file()))}{'' if config_file().is_file() else ' (not there)'}")
-
-
-def _masked(settings: Settings) -> str:
-    from clipsearch.database import Database
-
-    database = Database(settings.database)
-    try:
-        return database.safe_url
-    finally:
-        database.close()
-
-
-def _origin(name: str, settings: Settings) -> str:
-    if name in flags_of(click.get_current_context()):
-        return "flag"
-    if any(one.upper() == f"CLIPSEARCH_{name.upper()}" for one in os.environ):
-        return "environment"
-    return "file" if name in settings.model_fields_set else "default"
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, list):
-        return os.pathsep.join(map(str, value))
-    return "" if value is None else str(value)

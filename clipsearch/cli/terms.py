@@ -200,7 +200,21 @@ def filter_values(**given: object) -> dict[str, Any]:
 
         glob = absolute(os.path.expanduser(glob))
     whole = {"formats": tuple(names) or None, "path_prefix": _prefix(prefix), "path_glob": glob}
-    return {**given, **whole, "tags": given.get("tags") or None}
+    lines = given.get("attributes")
+    attributes = attributes_from(lines) if isinstance(lines, tuple) and lines else None
+    return {**given, **whole, "tags": given.get("tags") or None, "attributes": attributes}
+
+
+def attributes_from(lines: Sequence[str]) -> dict[str, Any]:
+    """Names and values as they are written, NAME=VALUE; what they may be is checked by others."""
+    if not lines:
+        return {}
+    from clipsearch.attributes import pairs
+
+    try:
+        return pairs(lines, "=")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _prefix(value: object) -> str | None:

@@ -26,17 +26,27 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def import_options(command: Function) -> Function:
-    """What every import of embeddings needs to be told."""
+    """What every import of an .npy file needs to be told."""
     for decorator in reversed(
         [
             click.argument("embeddings", metavar="FILE.npy", type=click.Path(path_type=Path)),
             click.option("--names", required=True, metavar="FILE", type=click.Path(path_type=Path),
                          help="A JSON list of names, or one a line."),
+        ]
+    ):  # fmt: skip
+        command = decorator(command)
+    return _of_model(command)
+
+
+def _of_model(command: Function) -> Function:
+    """Which model made the embeddings, and what the library may not know of it."""
+    for decorator in reversed(
+        [
             click.option("--model", required=True, metavar="NAME", help="The model that made them: ViT-B-32/openai"),
             click.option("--logit-scale", type=float, metavar="X", help="The model's factor: 100 for most of CLIP."),
             click.option("--logit-bias", type=float, metavar="X", help="The model's bias: 0 but for SigLIP."),
         ]
-    ):  # fmt: skip
+    ):
         command = decorator(command)
     return command
 
@@ -78,6 +88,44 @@ def import_embeddings_command(
     tell_import(report, as_json, "image")
 
 
+@import_group.command("clip-retrieval")
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@_of_model
+@click.option("--root", metavar="DIR", type=click.Path(path_type=Path), help="Where relative image paths begin.")
+@collection_option
+@json_option
+@library_options
+def import_clip_retrieval_command(
+    folder: Path,
+    model: str,
+    logit_scale: float | None,
+    logit_bias: float | None,
+    root: Path | None,
+    collection: str | None,
+    as_json: bool,
+) -> None:
+    """Take over a FOLDER of `clip-retrieval inference`: img_emb/*.npy with metadata/*.parquet.
+
+    An image's name is its url, else its image_path; url, caption and the other columns become its attributes. What
+    stands there already is not brought again.
+    """
+    from clipsearch.cli.tags import refresh as refresh_tags
+    from clipsearch.importing import import_clip_retrieval
+
+    with open_library() as library:
+        report = import_clip_retrieval(
+            library,
+            Path(os.path.expanduser(folder)),
+            model=model,
+            logit_scale=logit_scale,
+            logit_bias=logit_bias,
+            collection=collection,
+            root=Path(os.path.expanduser(root)) if root else None,
+        )
+        refresh_tags(library, collection)
+    tell_import(report, as_json, "image")
+
+
 def tell_import(report: ImportReport, as_json: bool, what: str) -> None:
     """The report of an import."""
     if as_json:
@@ -85,6 +133,8 @@ def tell_import(report: ImportReport, as_json: bool, what: str) -> None:
         return
     where = f"collection {report.collection!r}" if report.collection else f"label set {report.label_set!r}"
     say(f"{counted(report.imported, what)} imported into the {shown(where)} in {report.seconds:.1f} s")
+    if report.unchanged:
+        say(f"{counted(report.unchanged, 'image')} stood there already")
     for warning in report.warnings:
         note(f"warning: {shown(warning)}")
     for one in report.failed[:20]:

@@ -23,6 +23,7 @@ _NAMES = {
     "path_glob": "--glob",
     "formats": "--format",
     "label_set": "--label-set",
+    "attributes": "--attribute",
     "templates": "--template",
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from clipsearch.database.images import IMAGE_COLUMNS, NewImage, chunks
 from clipsearch.database.schema import embedding as embedding_table
@@ -103,6 +103,12 @@ def changes_after(
         log.warning("%d images are not found, because their embeddings are damaged; run: clipsearch doctor", damaged)
 
 
+def count_changes(connection: Connection, collection_id: int, revision: int) -> int:
+    """How many rows of images changed after ``revision``."""
+    query = select(func.count()).where(table.c.collection_id == collection_id, table.c.revision > revision)
+    return int(connection.execute(query).scalar_one())
+
+
 def vectors_of(
     connection: Connection, model_id: int, dimension: int, ids: Sequence[int]
 ) -> dict[int, NDArray[np.float32]]:
@@ -117,6 +123,20 @@ def vectors_of(
         vectors, sound = sound_rows([row.vector for row in rows], dimension)
         ids = [row.image_id for row, usable in zip(rows, sound, strict=True) if usable]
         found.update(zip(ids, vectors, strict=True))
+    return found
+
+
+def norms_of(connection: Connection, model_id: int, ids: Sequence[int]) -> dict[int, float]:
+    """The lengths that these images' embeddings by this model had before they were brought to one, by id; those that
+    nobody kept are left out."""
+    found: dict[int, float] = {}
+    for chunk in chunks(list(ids)):
+        rows = connection.execute(
+            select(embedding_table.c.image_id, embedding_table.c.norm).where(
+                embedding_table.c.image_id.in_(chunk), embedding_table.c.model_id == model_id
+            )
+        )
+        found.update({row.image_id: row.norm for row in rows if row.norm is not None})
     return found
 
 

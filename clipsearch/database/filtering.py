@@ -5,16 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import fnmatch
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
+from clipsearch.cursors import Cursor, Order
+from clipsearch.database.attribute_conditions import attribute_conditions
 from clipsearch.database.images import IMAGE_COLUMNS, ImageRow
 from clipsearch.database.schema import image as table
 from clipsearch.database.tags import Floors, tag_condition
 from clipsearch.errors import InvalidFilter
 from clipsearch.queries import Filters
+
+_when = func.coalesce(table.c.taken_at, table.c.modified_at, type_=table.c.taken_at.type)
 
 
 def filtered_ids(connection: Connection, collection_id: int, filters: Filters) -> NDArray[np.int64]:
@@ -29,11 +34,20 @@ def filtered_ids(connection: Connection, collection_id: int, filters: Filters) -
 
 
 def list_images(
-    connection: Connection, collection_id: int, filters: Filters, *, after: int = 0, limit: int = 100
+    connection: Connection,
+    collection_id: int,
+    filters: Filters,
+    *,
+    after: int | Cursor = 0,
+    limit: int = 100,
+    order: Order = "id",
 ) -> list[ImageRow]:
-    """Up to ``limit`` images that pass, by id, those after the id ``after``."""
+    """Up to ``limit`` images that pass, in this order, those after the cursor, or after an id in the order of ids."""
     passing = _conditions(connection, collection_id, filters)
-    query = select(*IMAGE_COLUMNS).where(*passing, table.c.id > after).order_by(table.c.id)
+    cursor = after if isinstance(after, Cursor) else Cursor("id", after)
+    if cursor.image_id:
+        passing.append(_after(cursor))
+    query = select(*IMAGE_COLUMNS).where(*passing).order_by(*_ordered(order))
     if filters.path_glob is None:
         return [ImageRow(*row) for row in connection.execute(query.limit(limit))]
     matches = _glob(filters.path_glob)
@@ -46,6 +60,23 @@ def list_images(
     return found
 
 
+def _ordered(order: Order) -> list[ColumnElement[Any]]:
+    if order == "newest":
+        return [_when.desc().nulls_last(), table.c.id.desc()]
+    return [table.c.id] if order == "id" else [_when.asc().nulls_last(), table.c.id]
+
+
+def _after(cursor: Cursor) -> ColumnElement[bool]:
+    """What comes after the cursor in its order; images without a date stand at the end of either."""
+    if cursor.order == "id":
+        return table.c.id > cursor.image_id
+    further = table.c.id < cursor.image_id if cursor.order == "newest" else table.c.id > cursor.image_id
+    if cursor.when is None:
+        return and_(_when.is_(None), further)
+    beyond = _when < cursor.when if cursor.order == "newest" else _when > cursor.when
+    return or_(beyond, and_(_when == cursor.when, further), _when.is_(None))
+
+
 def _conditions(connection: Connection, collection_id: int, filters: Filters) -> list[ColumnElement[bool]]:
     # Those with a tag are found by their ids: the sum keeps the database from going through the whole collection.
     collection = table.c.collection_id + 0 if filters.tags else table.c.collection_id
@@ -54,11 +85,10 @@ def _conditions(connection: Connection, collection_id: int, filters: Filters) ->
     if prefix:
         # Not LIKE, which folds case on SQLite and reads % and _ in file names.
         conditions.append(func.substr(table.c.uri, 1, len(prefix)) == prefix)
-    when = func.coalesce(table.c.taken_at, table.c.modified_at, type_=table.c.taken_at.type)
     if filters.taken_from is not None:
-        conditions.append(when >= _utc(filters.taken_from))
+        conditions.append(_when >= _utc(filters.taken_from))
     if filters.taken_to is not None:
-        conditions.append(when <= _utc(filters.taken_to))
+        conditions.append(_when <= _utc(filters.taken_to))
     for name in ("width", "height"):
         low, high = getattr(filters, f"min_{name}"), getattr(filters, f"max_{name}")
         if low is not None:
@@ -67,6 +97,7 @@ def _conditions(connection: Connection, collection_id: int, filters: Filters) ->
             conditions.append(table.c[name] <= high)
     if filters.formats is not None:
         conditions.append(table.c.format.in_([_format(name) for name in filters.formats]))
+    conditions += attribute_conditions(connection, filters.attributes or {})
     floors = Floors(filters.min_tag_score, filters.min_tag_probability)
     conditions += [tag_condition(connection, collection_id, wanted, floors) for wanted in filters.tags or ()]
     return conditions

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, or_, 
 
 from clipsearch.answers import ImageInfo
 from clipsearch.database.clock import now
+from clipsearch.database.one_model import check_answering, forget_changed
 from clipsearch.database.schema import embedding as embedding_table
 from clipsearch.database.schema import image as table
 from clipsearch.database.upsert import upsert_into
@@ -43,6 +44,7 @@ class ImageRow:
     gone: bool
     revision: int
     indexed_at: dt.datetime
+    attributes: dict[str, Any] | None = None
 
     def info(self) -> ImageInfo:
         """What is said of it on every door."""
@@ -58,6 +60,7 @@ class ImageRow:
             modified_at=self.modified_at,
             indexed_at=self.indexed_at,
             revision=self.revision,
+            attributes=self.attributes or {},
         )
 
 
@@ -125,10 +128,15 @@ def known_files(
 def save_images(
     connection: Connection, collection_id: int, revision: int, model_id: int, images: Sequence[NewImage]
 ) -> None:
-    """Insert or replace these images with their embeddings. Raises InvalidVector, and then nothing is saved."""
+    """Insert or replace these images with their embeddings; what other models made of a content that changed goes.
+
+    Raises InvalidVector, and ModelMismatch where another model answers by now; then nothing is saved.
+    """
     if not images:
         return
     blobs = to_blobs(np.stack([image.vector for image in images]))
+    check_answering(connection, collection_id, model_id)
+    forget_changed(connection, collection_id, model_id, {image.uri: image.content_hash for image in images})
     stamp = now(connection)
     rows = [_image_values(image, collection_id, revision, stamp) for image in images]
     upsert = upsert_into(connection, table)
@@ -182,6 +190,20 @@ def mark_gone(connection: Connection, revision: int, ids: Iterable[int], *, forg
         connection.execute(update(table).where(table.c.id.in_(chunk)).values(values))
 
 
+def attributes_to_change(connection: Connection, number: int) -> dict[str, Any] | None:
+    """What is said of an image, which no one else changes until this transaction ends."""
+    query = select(table.c.attributes).where(table.c.id == number).with_for_update()
+    found: dict[str, Any] | None = connection.execute(query).scalar_one()
+    return found
+
+
+def set_attributes(connection: Connection, attributes: Mapping[int, Mapping[str, Any] | None]) -> None:
+    """Replace what is said of images, by id. No revision is needed: an index knows nothing of it."""
+    for number, values in attributes.items():
+        kept = dict(values) if values else None
+        connection.execute(update(table).where(table.c.id == number).values(attributes=kept))
+
+
 def image_rows(connection: Connection, ids: Iterable[int]) -> dict[int, ImageRow]:
     """The rows of these ids that are there, by id; gone ones are left out."""
     found: dict[int, ImageRow] = {}
@@ -208,6 +230,14 @@ def present_ids(connection: Connection, collection_id: int) -> NDArray[np.int64]
     """The ids of the images that are there, ascending."""
     query = select(table.c.id).where(table.c.collection_id == collection_id, table.c.gone == 0).order_by(table.c.id)
     return np.array(list(connection.execute(query).scalars()), dtype=np.int64)
+
+
+def present_uris(connection: Connection, uris: Iterable[str]) -> set[str]:
+    """Those of these uris under which an image is there, in any collection."""
+    found: set[str] = set()
+    for chunk in chunks(sorted(set(uris))):
+        found |= set(connection.execute(select(table.c.uri).where(table.c.uri.in_(chunk), table.c.gone == 0)).scalars())
+    return found
 
 
 def _begins(prefix: str) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Indexing runs and failures as rows; knows the states of a run."""
+"""Runs and failures as rows; knows the states of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import psutil
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
 from clipsearch.database.clock import now
 from clipsearch.database.leases import find_lease, is_dead
@@ -30,10 +30,12 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run over one source."""
+    """One run: over a source, or of the kind "embed" by a further model, and then ``source`` is empty."""
 
     id: int
     collection: str
+    kind: str
+    model_name: str | None
     source: str
     state: str
     holder: str | None
@@ -73,21 +75,29 @@ class NewFailure:
     mtime_ns: int | None = None
 
 
-def create_run(connection: Connection, collection_id: int, source: str) -> int:
+def create_run(
+    connection: Connection, collection_id: int, source: str, *, kind: str = "index", model_name: str | None = None
+) -> int:
     """The id of a new run that waits for its turn in this process, which is its holder until it starts."""
-    host, pid = socket.gethostname(), os.getpid()
-    waits = f"process {pid} on {host}, started {psutil.Process(pid).create_time():.2f}"
-    values = {"collection_id": collection_id, "source": source, "state": "queued", "holder": waits, "done": 0,
-              "counts": {}, "cancel_wanted": 0, "created_at": now(connection)}  # fmt: skip
+    values = {"collection_id": collection_id, "kind": kind, "model_name": model_name, "source": source,
+              "state": "queued", "holder": this_process(), "done": 0, "counts": {}, "cancel_wanted": 0,
+              "created_at": now(connection)}  # fmt: skip
     return int(connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one())
 
 
+def this_process() -> str:
+    """What a run's holder is called that is this process."""
+    host, pid = socket.gethostname(), os.getpid()
+    return f"process {pid} on {host}, started {psutil.Process(pid).create_time():.2f}"
+
+
 def start_run(connection: Connection, run_id: int, holder: str) -> None:
-    """The run is at work now. Whatever of its collection seemed to run is over: this one holds the lease."""
+    """The run is at work now. Whatever indexing of its collection seemed to run is over: this one holds the lease."""
     collection_id = select(table.c.collection_id).where(table.c.id == run_id).scalar_subquery()
     connection.execute(
         update(table)
         .where(table.c.collection_id == collection_id, table.c.state == "running", table.c.id != run_id)
+        .where(table.c.kind == "index")
         .values(state="interrupted", finished_at=now(connection))
     )
     connection.execute(
@@ -129,19 +139,22 @@ def ask_to_cancel(connection: Connection, run_id: int) -> RunRow:
 def interrupt_orphans(connection: Connection) -> int:
     """End the unfinished runs whose process is gone; says how many there were.
 
-    A run is at work as long as its holder has the collection's lease. One that waits is alive as long as the process
-    that it waits in; of a process on another machine nothing can be known, and its run is left as it is while
-    anybody holds the lease, and ended else. If it lives after all, it is picked up when its turn comes.
+    A run is at work as long as its holder has the collection's lease; an embedding, as long as it says so. One that
+    waits is alive as long as the process that it waits in; of a process on another machine nothing can be known, and
+    its run is left as it is while anybody holds the lease, and ended else. If it lives after all, it is picked up
+    when its turn comes.
     """
-    unfinished = connection.execute(
-        select(table.c.id, table.c.collection_id, table.c.state, table.c.holder).where(table.c.state.in_(UNFINISHED))
-    ).all()
+    names = ("id", "collection_id", "kind", "state", "holder", "expires_at")
+    unfinished = connection.execute(select(*(table.c[name] for name in names)).where(table.c.state.in_(UNFINISHED)))
     orphans = []
-    for row in unfinished:
+    for row in unfinished.all():
         lease = find_lease(connection, row.collection_id)
         if row.state == "queued":
-            alive = _waits_here(row.holder)
+            alive = lives_here(row.holder)
             gone = lease is None if alive is None else not alive
+        elif row.kind == "embed":
+            silent = row.expires_at is None or row.expires_at <= now(connection)
+            gone = silent or lives_here(row.holder) is False
         else:
             gone = lease is None or row.holder != lease.holder
         if gone:
@@ -151,8 +164,8 @@ def interrupt_orphans(connection: Connection) -> int:
     return len(orphans)
 
 
-def _waits_here(holder: str | None) -> bool | None:
-    """Whether the process that a queued run waits in is alive; None where that cannot be known."""
+def lives_here(holder: str | None) -> bool | None:
+    """Whether the process that a run waits in, or embeds in, is alive; None where that cannot be known."""
     found = _WAITS.fullmatch(holder or "")
     if found is None or found["host"] != socket.gethostname():
         return None
@@ -171,10 +184,26 @@ def get_run(connection: Connection, run_id: int) -> RunRow:
     raise RunNotFound(f"there is no run {run_id}")
 
 
-def list_runs(connection: Connection, collection_id: int | None = None, limit: int = 100) -> list[RunRow]:
-    """The newest first."""
-    wanted = table.c.collection_id == collection_id if collection_id is not None else table.c.id > 0
-    return _select_runs(connection, wanted, limit=limit)
+def list_runs(
+    connection: Connection,
+    collection_id: int | None = None,
+    limit: int = 100,
+    *,
+    states: Sequence[str] | None = None,
+    kind: str | None = None,
+) -> list[RunRow]:
+    """The newest first; of one collection, in one of these states and of one kind where they are given."""
+    wanted = [table.c.id > 0]
+    wanted += [table.c.collection_id == collection_id] if collection_id is not None else []
+    wanted += [table.c.state.in_(states)] if states else []
+    wanted += [table.c.kind == kind] if kind is not None else []
+    return _select_runs(connection, and_(*wanted), limit=limit)
+
+
+def count_runs(connection: Connection) -> dict[str, int]:
+    """How many runs there are in each state; states without a run are left out."""
+    query = select(table.c.state, func.count()).group_by(table.c.state)
+    return {state: int(count) for state, count in connection.execute(query)}
 
 
 def _select_runs(connection: Connection, wanted: ColumnElement[bool], limit: int) -> list[RunRow]:
@@ -228,6 +257,13 @@ def list_failures(connection: Connection, collection_id: int, *, limit: int | No
     columns = [failure_table.c[name] for name in FailureRow.__dataclass_fields__]
     query = select(*columns).where(failure_table.c.collection_id == collection_id)
     query = query.order_by(failure_table.c.uri).limit(limit)
+    return [FailureRow(*row) for row in connection.execute(query)]
+
+
+def failures_of_run(connection: Connection, run_id: int) -> list[FailureRow]:
+    """Those that this run was the last to try, by uri."""
+    columns = [failure_table.c[name] for name in FailureRow.__dataclass_fields__]
+    query = select(*columns).where(failure_table.c.run_id == run_id).order_by(failure_table.c.uri)
     return [FailureRow(*row) for row in connection.execute(query)]
 
 

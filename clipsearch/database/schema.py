@@ -179,6 +179,9 @@ run = Table(
     Column("counts", JSON, nullable=False),
     Column("cancel_wanted", Integer, nullable=False),
     Column("error", Text),
+    # Of an embedding, which takes no lease: until when it counts as alive, and what it could not embed (the first).
+    Column("expires_at", UtcDateTime),
+    Column("failures", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),

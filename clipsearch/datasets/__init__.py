@@ -3,6 +3,7 @@ from."""
 
 from __future__ import annotations
 
+from clipsearch.datasets.clip_retrieval import EmbeddedPart, count_rows, find_parts, read_table
 from clipsearch.datasets.cloud_events import event_lines
 from clipsearch.datasets.coco import write_coco
 from clipsearch.datasets.folders import PLACEMENTS, Placement, write_folders
@@ -18,6 +19,7 @@ __all__ = [
     "PLACEMENTS",
     "REJECTED",
     "DatasetClass",
+    "EmbeddedPart",
     "GivenLabel",
     "LabelledImage",
     "Placement",
@@ -25,10 +27,13 @@ __all__ = [
     "Source",
     "Split",
     "check_parquet",
+    "count_rows",
     "csv_lines",
     "event_lines",
+    "find_parts",
     "json_lines",
     "keywords_of",
+    "read_table",
     "refuse_occupied",
     "staged_file",
     "staged_folder",

@@ -28,6 +28,7 @@ from clipsearch.encoder.text_runtime import MODEL_FILE, TextRuntime, read_runtim
 from clipsearch.encoder.texts import unknown_words
 from clipsearch.encoder.unit_rows import unit_rows
 from clipsearch.model import Model
+from clipsearch.stages import stage
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +66,17 @@ class LightTextEncoder:
         Raises InvalidVector, with ``positions``, for inputs whose row is zero or not finite, and Busy when too
         many texts of others wait.
         """
-        rows = self._texts.rows(self._reader.tokens(texts))
+        with stage("embed_text"):
+            rows = self._texts.rows(self._reader.tokens(texts))
         return unit_rows(rows, f"texts by {self._model.name} in float32")
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         """For each text, whether it is longer than the model's context and would lose its end."""
         return self._reader.truncated(texts)
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens the model reads of each text, the marks of its beginning and end among them."""
+        return self._reader.counts(texts)
 
     def unknown_words(self, text: str) -> list[str]:
         """The words of ``text`` outside the vocabulary, lower-cased, each once; [] without a vocabulary."""

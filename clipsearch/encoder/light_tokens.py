@@ -62,6 +62,10 @@ class LightReader:
         """For each text, whether its end would be cut off."""
         return [self._tokenizer.count(composed(text)) > self._context_length for text in texts]
 
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens are left of each text once it is cut."""
+        return [min(self._tokenizer.count(composed(text)), self._context_length) for text in texts]
+
 
 class MergedTokens:
     """Byte-pair encoding as CLIP has it: words by a pattern, their bytes merged by rank, between two marks."""

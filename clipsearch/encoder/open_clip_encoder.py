@@ -16,6 +16,7 @@ from clipsearch.encoder.runtime_encoder import RuntimeEncoder
 from clipsearch.encoder.text_batcher import TextBatcher
 from clipsearch.encoder.texts import TextReader
 from clipsearch.errors import ModelUnavailable
+from clipsearch.stages import stage
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -112,7 +113,8 @@ class OpenClipEncoder(RuntimeEncoder):
             return _float32_on_cpu(self._text_tower(torch.from_numpy(tokens).to(self._device)))
 
     def _encode(self, count: int, compute: Callable[[int, int], torch.Tensor]) -> Encoded:
-        return self._embeddings(count, [part.cpu().numpy() for part in self._image_batches.run(count, compute)])
+        with stage("embed_image"):
+            return self._embeddings(count, [part.cpu().numpy() for part in self._image_batches.run(count, compute)])
 
 
 def _place(network: Any, device: str, dtype: DType, layout: torch.memory_format) -> Any:

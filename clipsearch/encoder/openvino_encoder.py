@@ -41,6 +41,7 @@ from clipsearch.encoder.protocol import Encoded
 from clipsearch.encoder.runtime_encoder import RuntimeEncoder
 from clipsearch.encoder.text_batcher import TextBatcher
 from clipsearch.encoder.texts import TextReader
+from clipsearch.stages import stage
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -124,7 +125,8 @@ class OpenVinoEncoder(RuntimeEncoder):
 
     def _encode(self, count: int, see: Callable[[int, int], NDArray[np.float32]]) -> Encoded:
         size = self._batch_size
-        parts = [see(start, min(start + size, count)) for start in range(0, count, size)]
+        with stage("embed_image"):
+            parts = [see(start, min(start + size, count)) for start in range(0, count, size)]
         return self._embeddings(count, parts)
 
 

@@ -50,6 +50,9 @@ class TextEncoder(Protocol):
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         """For each text, whether it is longer than the model's context and would lose its end."""
 
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens the model reads of each text, the marks of its beginning and end among them."""
+
     def unknown_words(self, text: str) -> list[str]:
         """The words of ``text`` outside the vocabulary, lower-cased, each once; [] without a vocabulary."""
 

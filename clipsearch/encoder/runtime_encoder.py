@@ -12,6 +12,7 @@ from clipsearch.encoder.protocol import Encoded
 from clipsearch.encoder.unit_rows import unit_rows
 from clipsearch.errors import InvalidVector
 from clipsearch.model import Model
+from clipsearch.stages import stage
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -58,12 +59,17 @@ class RuntimeEncoder:
 
         Raises InvalidVector as ``encode_prepared``, and Busy when too many texts of others wait.
         """
-        rows = self._texts.rows(self._reader.tokens(texts))
+        with stage("embed_text"):
+            rows = self._texts.rows(self._reader.tokens(texts))
         return unit_rows(rows, f"texts by {self._model.name} in {self._dtype}")
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         """For each text, whether it is longer than the model's context and would lose its end."""
         return self._reader.truncated(texts)
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens the model reads of each text, the marks of its beginning and end among them."""
+        return self._reader.counts(texts)
 
     def unknown_words(self, text: str) -> list[str]:
         """The words of ``text`` outside the vocabulary, lower-cased, each once; [] without a vocabulary."""

@@ -37,6 +37,12 @@ class TextReader:
             self._forget_words()
             return [self._needed(composed(text)) > self._tokenizer.context_length for text in texts]
 
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens are left of each text once it is cut."""
+        with self._lock:
+            self._forget_words()
+            return [min(self._needed(composed(text)), self._tokenizer.context_length) for text in texts]
+
     def unknown_words(self, text: str) -> list[str]:
         """The words that the model was not taught, lower-cased, in order, each once."""
         return unknown_words(text, self._vocabulary)

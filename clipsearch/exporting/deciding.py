@@ -10,7 +10,7 @@ from clipsearch.database.label_sets import LabelSetRow
 from clipsearch.datasets import DatasetClass, GivenLabel
 from clipsearch.errors import InvalidInput
 from clipsearch.label_set import BACKGROUND
-from clipsearch.scoring import Ranked, categories_of, decide
+from clipsearch.scoring import Ranked, categories_of, decide, decide_categories
 from clipsearch.scoring.deciding import PRESENT
 
 
@@ -63,7 +63,7 @@ class Classes:
     def decided(self, ranked: Ranked) -> list[Given]:
         """Of each image what the thresholds of the set and the floor leave."""
         if self.by_category and self.label_set.mode == "single":
-            return [self._summed(ranked, place) for place in range(len(ranked.positions))]
+            return self._summed(ranked)
         decision = decide(self.label_set, ranked)
         return [
             self._given(ranked, place, np.flatnonzero(decision.accepted[place]).tolist(), decision.rejected[place])
@@ -89,29 +89,14 @@ class Classes:
                 found[cls] = GivenLabel(cls, probability, score, margin)
         return Given(tuple(found.values()), None if found else rejected or "probability")
 
-    def _summed(self, ranked: Ranked, place: int) -> Given:
-        """The category whose labels' probabilities add up to the most, by the thresholds of its best label."""
-        if ranked.categories is None or ranked.category_labels is None:
-            raise ValueError("the labels were ranked without their categories")
-        shares = ranked.categories[place]
-        first, *others = np.argsort(-shares, kind="stable")[:2].tolist()
-        share, margin = float(shares[first]), float(shares[first] - (shares[others[0]] if others else 0.0))
-        positions = ranked.positions[place]
-        best = int(ranked.category_labels[place, first])
-        label, rank = self.label_set.labels[best], int(np.flatnonzero(positions == best)[0])
-        score = float(ranked.scores[place, rank])
-        background = ranked.probabilities[place][positions == BACKGROUND]
-        rejected = None
-        if background.size and background[0] >= share:
-            rejected = "background"
-        elif score < _first(label.min_score, self.label_set.min_score, -2.0):
-            rejected = "score"
-        elif share < max(self._floor, _first(label.min_probability, self.label_set.min_probability, 0.0)):
-            rejected = "probability"
-        elif margin < (self.label_set.min_margin or 0.0):
-            rejected = "margin"
-        cls = self._by_name[self._categories[first]]
-        return Given((), rejected) if rejected else Given((GivenLabel(cls, share, score, margin),), None)
+    def _summed(self, ranked: Ranked) -> list[Given]:
+        """Of each image the category whose labels' probabilities add up to the most."""
+        decision = decide_categories(self.label_set, ranked, floor=self._floor)
+        numbers = zip(decision.shares.tolist(), decision.scores.tolist(), decision.margins.tolist(), strict=True)
+        return [
+            Given((), reason) if reason else Given((GivenLabel(self._by_name[self._categories[place]], *told),), None)
+            for place, reason, told in zip(decision.places.tolist(), decision.rejected, numbers, strict=True)
+        ]
 
 
 def _first(of_label: float | None, of_set: float | None, usual: float) -> float:

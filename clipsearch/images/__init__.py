@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 from clipsearch.environment import absolute
 from clipsearch.images.finding import IMAGE_SUFFIXES, FoundFile, Presence, find_images, path_of, presence, uri_of
 from clipsearch.images.hashing import content_hash, read_and_hash, read_file
+from clipsearch.images.uploads import (
+    is_upload,
+    keep_upload,
+    kept_uploads,
+    remove_upload,
+    remove_uploads,
+    safe_name,
+    upload_path,
+    uploads_folder,
+)
 
 if TYPE_CHECKING:
     from clipsearch.images.apart import DecodingProcess
@@ -34,6 +44,9 @@ __all__ = [
     "content_hash",
     "draw_contact_sheet",
     "find_images",
+    "is_upload",
+    "keep_upload",
+    "kept_uploads",
     "make_thumbnail",
     "open_picture",
     "path_of",
@@ -42,7 +55,12 @@ __all__ = [
     "presence",
     "read_and_hash",
     "read_file",
+    "remove_upload",
+    "remove_uploads",
+    "safe_name",
     "thumbnail_of",
+    "upload_path",
+    "uploads_folder",
     "uri_of",
     "write_contact_sheet",
 ]

@@ -35,6 +35,11 @@ def described(name: str, version: int, label_set: LabelSet) -> LabelSetInfo:
     )
 
 
+def describe_draft(label_set: LabelSet) -> LabelSetInfo:
+    """What is said of a set that is not stored and has no name."""
+    return described("", 0, label_set)
+
+
 def _label_info(label: Label) -> LabelInfo:
     return LabelInfo(
         name=label.name,

@@ -75,6 +75,19 @@ def add_examples(
         return describe(label_rows.save_label_set(connection, name, wanted, replace=True))
 
 
+def keep_as_examples(
+    library: Library, sources: Sequence[ExampleSource], *, collection: str | None = None
+) -> list[Example]:
+    """Make images known as examples before any label has them, so that a set can be tried before it is saved.
+
+    They are embedded by the model of ``collection``. Raises ImageNotFound, UnreadableImage, InvalidInput.
+    """
+    embedder = _Embedder(library, collection)
+    found = [embedder.added(source) for source in sources]
+    embedder.embed()
+    return found
+
+
 def _check_label(label_set: LabelSet, name: str, label: str) -> None:
     try:
         label_of(label_set, label)

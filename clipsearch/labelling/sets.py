@@ -45,11 +45,21 @@ def save_label_set(
     InvalidTemplate, UnreadableImage.
     """
     name = own_name(name)
-    draft = checked(plain_set(draft), name=f"the label set {name!r}")
-    draft = dataclasses.replace(draft, templates=_templates_of(draft))
-    draft = with_known_examples(library, draft, collection, may_read_files=may_read_files)
+    draft = as_saved(library, draft, name=name, collection=collection, may_read_files=may_read_files)
     with library.database.write() as connection:
         return describe(label_rows.save_label_set(connection, name, draft, replace=replace))
+
+
+def as_saved(
+    library: Library, draft: LabelSet, *, name: str = "", collection: str | None = None, may_read_files: bool = True
+) -> LabelSet:
+    """The set as it would be stored, and not stored yet: checked, with templates and known examples.
+
+    Raises as ``save_label_set``, but for AlreadyExists.
+    """
+    draft = checked(plain_set(draft), name=f"the label set {name!r}" if name else "the label set")
+    draft = dataclasses.replace(draft, templates=_templates_of(draft))
+    return with_known_examples(library, draft, collection, may_read_files=may_read_files)
 
 
 def own_name(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipsearch.scoring.deciding import Decision, Reason, decide
+from clipsearch.scoring.deciding import CategoryDecision, Decision, Reason, decide, decide_categories
 from clipsearch.scoring.presence import Presence
 from clipsearch.scoring.probabilities import log_sum_exp, sigmoid, softmax
 from clipsearch.scoring.ranking import Ranked, Ranker, check_choice, ranker
@@ -10,6 +10,7 @@ from clipsearch.scoring.shares import categories_of, category_shares
 from clipsearch.scoring.targets import Targets
 
 __all__ = [
+    "CategoryDecision",
     "Decision",
     "Presence",
     "Ranked",
@@ -20,6 +21,7 @@ __all__ = [
     "category_shares",
     "check_choice",
     "decide",
+    "decide_categories",
     "log_sum_exp",
     "ranker",
     "sigmoid",

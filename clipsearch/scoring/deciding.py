@@ -54,6 +54,50 @@ def decide(label_set: LabelSet, ranked: Ranked) -> Decision:
     return Decision(accepted, rejected)
 
 
+@dataclass(frozen=True, eq=False)
+class CategoryDecision:
+    """The category of each of n images in the mode ``single``: its place among ``categories_of``, int64 [n], the sum
+    of its labels' probabilities, its lead over the next category and the score of its best label, float64 [n]; and why
+    it is rejected, None where it is not."""
+
+    places: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    margins: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    rejected: list[Reason | None]
+
+
+def decide_categories(label_set: LabelSet, ranked: Ranked, *, floor: float = 0.0) -> CategoryDecision:
+    """The category whose labels' probabilities add up to the most, by the thresholds on that sum, in mode ``single``.
+
+    The sum must be more than the background's share, and not below its least probability, nor below ``floor``; the
+    lead over the next category not below the set's margin; and the score of its most probable label not below its
+    threshold. Thresholds are those of that label, else of the set. Of equal sums the first category counts.
+    """
+    if not len(ranked.positions):
+        none = np.empty(0)
+        return CategoryDecision(none.astype(np.int64), none, none, none, [])
+    if ranked.categories is None or ranked.category_labels is None or ranked.category_scores is None:
+        raise ValueError("the labels were ranked without their categories")
+    images = np.arange(len(ranked.categories))
+    places = ranked.categories.argmax(axis=1)
+    shares = ranked.categories[images, places]
+    others = ranked.categories.copy()
+    others[images, places] = 0.0
+    margins = shares - others.max(axis=1)
+    labels, scores = ranked.category_labels[images, places], ranked.category_scores[images, places]
+    # With the background the categories add up to one.
+    background = 1.0 - ranked.categories.sum(axis=1) if label_set.background else np.full(len(images), -np.inf)
+    failures: list[tuple[Reason, NDArray[np.bool_]]] = [
+        ("background", background >= shares),
+        ("score", scores < _least(label_set, "min_score", -np.inf)[labels]),
+        ("probability", shares < np.maximum(floor, _least(label_set, "min_probability", 0.0)[labels])),
+        ("margin", margins < (label_set.min_margin or 0.0)),
+    ]
+    rejected = [next((reason for reason, failed in failures if failed[image]), None) for image in images.tolist()]
+    return CategoryDecision(places, shares, margins, scores, rejected)
+
+
 def _least(label_set: LabelSet, name: Literal["min_score", "min_probability"], usual: float) -> NDArray[np.float64]:
     """The threshold of each label; one more at the end, where the position of the background points."""
     of_set = getattr(label_set, name)

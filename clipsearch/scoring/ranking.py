@@ -34,7 +34,7 @@ class Ranked:
     ``positions`` int64 [n, k] in the set, BACKGROUND for the background; float64 [n, k]: ``scores`` (cosines),
     ``logits`` (scale * score + bias), ``probabilities``, ``margins`` (probability less the next one's, less zero
     where there is none). Of sets with categories also the ``categories`` float64 [n, categories], as
-    ``category_shares`` gives them, and the positions of their best labels.
+    ``category_shares`` gives them, the positions of their best labels, and the ``category_scores`` of these.
     """
 
     positions: NDArray[np.int64]
@@ -44,6 +44,7 @@ class Ranked:
     margins: Numbers
     categories: Numbers | None = None
     category_labels: NDArray[np.int64] | None = None
+    category_scores: Numbers | None = None
 
     def only(self, rows: NDArray[np.bool_]) -> Ranked:
         """The same of those images, bool [n]."""
@@ -57,6 +58,7 @@ class Ranked:
             margins=self.margins[rows],
             categories=None if self.categories is None else self.categories[rows],
             category_labels=None if self.category_labels is None else self.category_labels[rows],
+            category_scores=None if self.category_scores is None else self.category_scores[rows],
         )
 
 
@@ -139,6 +141,7 @@ def _rank(
         margins=_margins(ranked, top),
         categories=shares,
         category_labels=best_labels,
+        category_scores=None if best_labels is None else _taken(scores, best_labels),
     )
 
 
@@ -178,6 +181,7 @@ def _joined(parts: list[Ranked], top: int) -> Ranked:
         return Ranked(none.astype(np.int64), none, none, none, none)
     shares = [part.categories for part in parts if part.categories is not None]
     labels = [part.category_labels for part in parts if part.category_labels is not None]
+    scores = [part.category_scores for part in parts if part.category_scores is not None]
     return Ranked(
         positions=np.concatenate([part.positions for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
@@ -186,6 +190,7 @@ def _joined(parts: list[Ranked], top: int) -> Ranked:
         margins=np.concatenate([part.margins for part in parts]),
         categories=np.concatenate(shares) if shares else None,
         category_labels=np.concatenate(labels) if labels else None,
+        category_scores=np.concatenate(scores) if scores else None,
     )
 
 

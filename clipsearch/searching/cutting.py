@@ -42,6 +42,10 @@ class Measure:
             return None
         return Cut(min_relevance=self.least, min_score=self._scale().least_score(self.least), left_out=left_out)
 
+    def least_score(self, relevance: float) -> float | None:
+        """The score from which on an image has this relevance; None where none can have it."""
+        return self._scale().least_score(relevance)
+
     def _scale(self) -> Scale:
         return self.yardstick.scale(self.own, max(self.best, float(self.own.max()) if self.own.size else -np.inf))
 

@@ -44,6 +44,9 @@ class Direction:
     unknown_words: list[str] = field(default_factory=list)
     meaningless: str | None = None
     excluded: list[int] = field(default_factory=list)
+    # What the vector is the sum of: each term's unit vector, and the share of it that went into the sum.
+    parts: list[NDArray[np.float32]] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
 
 
 @contextmanager
@@ -122,11 +125,13 @@ class _Directions:
         largest = max(abs(term.weight) for term in query.terms) or 1.0
         weights = [term.weight / largest for term in query.terms]
         for term, weight in zip(query.terms, weights, strict=True):
-            direction.vector += np.float32(weight) * self._embedded(term, direction, text_vectors)
+            direction.parts.append(self._embedded(term, direction, text_vectors))
+            direction.vector += np.float32(weight) * direction.parts[-1]
         length = float(np.linalg.norm(direction.vector))
         if length <= LEAST_LENGTH * sum(map(abs, weights)):
             raise InvalidVector("the terms of the query cancel each other out; nothing is left to look for")
         direction.vector /= np.float32(length)
+        direction.shares = [weight / length for weight in weights]
         return direction
 
     def _embedded(

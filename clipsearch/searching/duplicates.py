@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from clipsearch.answers import Hit
+from clipsearch.answers import Hit, TermShare
 from clipsearch.database.images import ImageRow
 from clipsearch.queries import Query
 from clipsearch.vector_index import VectorIndex
@@ -26,21 +26,25 @@ class Found:
     score: float
     relevance: float | None = None
     duplicates: list[int] = field(default_factory=list)
+    rank: int = 0
+    terms: list[TermShare] | None = None
+    group: str | None = None
 
-    def hit(self, rank: int) -> Hit:
+    def hit(self) -> Hit:
         """What a person gets."""
         return Hit(
-            rank=rank,
+            rank=self.rank,
             score=self.score,
             relevance=self.relevance,
             image=self.image.info(),
             duplicates=self.duplicates,
+            terms=self.terms,
+            group=self.group,
         )
 
 
-def leaders(index: VectorIndex, ranked: Sequence[Found], query: Query) -> tuple[list[Found], bool]:
-    """The hits among these images, best first, and whether no later image could change them."""
-    wanted = query.offset + query.k
+def leaders(index: VectorIndex, ranked: Sequence[Found], query: Query, wanted: int) -> tuple[list[Found], bool]:
+    """Up to ``wanted`` hits among these images, best first, and whether no later image could change them."""
     found: list[Found] = []
     for one in ranked:
         if query.min_score is not None and one.score < query.min_score:

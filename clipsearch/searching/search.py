@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.answers import Cut, Hit, SearchAnswer
+from clipsearch.answers import Cut, Hit, HitGroup, SearchAnswer
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.filtering import filtered_ids
 from clipsearch.database.images import ImageRow, image_rows
@@ -19,6 +19,8 @@ from clipsearch.queries import MAX_QUERIES, Filters, Query
 from clipsearch.searching.cutting import Measure, measures, takes_away
 from clipsearch.searching.directions import Direction, check_texts, directions, of_query
 from clipsearch.searching.duplicates import Found, leaders
+from clipsearch.searching.sorting import in_order, wanted, windowed
+from clipsearch.stages import stage
 from clipsearch.vector_index import Neighbours
 
 
@@ -60,7 +62,9 @@ class _Search:
                 near = [one for one in ranked if (one.relevance or 0.0) >= self.measure.least]
                 self.left_out = len(near) < len(ranked)
                 ranked = near
-        self.found, enough = leaders(view.index, ranked, self.query)
+        self.found, enough = leaders(view.index, ranked, self.query, wanted(self.query))
+        for rank, one in enumerate(self.found, start=1):
+            one.rank = rank
         # Relevance falls with the score: once one image was left out, all that follow are.
         return enough or self.left_out
 
@@ -69,7 +73,8 @@ def search(library: Library, query: Query, *, collection: str | None = None, wai
     """The images nearest to the query, best first.
 
     With ``wait`` false the answer may come from an index that another thread is bringing up to date; it says so.
-    Raises CollectionNotFound, ImageNotFound, UnreadableImage, EmptyText, InvalidVector, ModelUnavailable.
+    Raises CollectionNotFound, ImageNotFound, UnreadableImage, EmptyText, InvalidVector, ModelUnavailable, and
+    LabelSetNotFound, Conflict for groups by tags that do not stand.
     """
     return search_many(library, (query,), collection=collection, wait=wait)[0]
 
@@ -84,10 +89,9 @@ def search_many(
     """
     if len(queries) > MAX_QUERIES:
         raise InvalidInput(f"{len(queries)} queries at once are too many; ask up to {MAX_QUERIES}")
-    state = library.collection_state(collection)
+    state, view = library.state_and_index(collection, wait=wait)
     row = state.row
     check_texts(queries)
-    view = library.index_at(state, wait=wait)
     if view is None or len(view.index) == 0:
         empty = f"the collection {row.name!r} holds no images yet"
         return [_answer(row, view, notice=empty) for _ in queries]
@@ -95,17 +99,19 @@ def search_many(
     allowed = _allowed(library, row, queries)
     judged = measures(library, row, view, queries, found)
     searches = [
-        _Search(query, direction, among, query.offset + query.k + 1, query.exact, measure)
+        _Search(query, direction, among, wanted(query) + 1, query.exact, measure)
         for query, direction, among, measure in zip(queries, found, allowed, judged, strict=True)
     ]
     _gather(library, view, [one for one in searches if not one.hopeless])
-    return [_answered(row, view, one) for one in searches]
+    return [_answered(library, row, view, one) for one in searches]
 
 
 def _allowed(library: Library, row: CollectionRow, queries: Sequence[Query]) -> list[NDArray[np.int64] | None]:
     """The ids that each query's filters let through; None for all. Equal filters are asked once."""
     known: dict[Filters, NDArray[np.int64] | None] = {}
     for position, query in enumerate(queries):
+        if query.group_by is not None:
+            _check_group(library, row, query)
         if query.filters in known:
             continue
         if query.filters.empty:
@@ -114,6 +120,13 @@ def _allowed(library: Library, row: CollectionRow, queries: Sequence[Query]) -> 
         with of_query(position, queries), library.database.read() as connection:
             known[query.filters] = filtered_ids(connection, row.id, query.filters)
     return [known[query.filters] for query in queries]
+
+
+def _check_group(library: Library, row: CollectionRow, query: Query) -> None:
+    from clipsearch.searching.grouping import check_group
+
+    with library.database.read() as connection:
+        check_group(connection, row.id, query)
 
 
 def _gather(library: Library, view: IndexView, searches: Sequence[_Search]) -> None:
@@ -125,7 +138,7 @@ def _gather(library: Library, view: IndexView, searches: Sequence[_Search]) -> N
                 one.neighbours = list(neighbours)
         new = {number for one in searches for number, _ in one.neighbours} - rows.keys()
         if new:
-            with library.database.read() as connection:
+            with stage("read_rows"), library.database.read() as connection:
                 rows |= image_rows(connection, new)
         short = []
         for one in searches:
@@ -138,13 +151,14 @@ def _gather(library: Library, view: IndexView, searches: Sequence[_Search]) -> N
 
 def _neighbours(view: IndexView, group: Sequence[_Search]) -> list[Neighbours]:
     first = group[0]
-    return view.index.search(
-        np.stack([one.direction.vector for one in group]),
-        first.depth,
-        among=first.among,
-        excluding=np.array(first.direction.excluded, dtype=np.int64),
-        exact=first.exact,
-    )
+    with stage("search"):
+        return view.index.search(
+            np.stack([one.direction.vector for one in group]),
+            first.depth,
+            among=first.among,
+            excluding=np.array(first.direction.excluded, dtype=np.int64),
+            exact=first.exact,
+        )
 
 
 def _grouped(searches: Sequence[_Search]) -> list[list[_Search]]:
@@ -154,7 +168,7 @@ def _grouped(searches: Sequence[_Search]) -> list[list[_Search]]:
     return list(groups.values())
 
 
-def _answered(row: CollectionRow, view: IndexView, done: _Search) -> SearchAnswer:
+def _answered(library: Library, row: CollectionRow, view: IndexView, done: _Search) -> SearchAnswer:
     direction, query = done.direction, done.query
     notice = None
     if direction.meaningless is not None:
@@ -162,10 +176,34 @@ def _answered(row: CollectionRow, view: IndexView, done: _Search) -> SearchAnswe
         notice = f"the model {row.model_name} never saw the words of {direction.meaningless!r} ({words})"
     elif done.hopeless:
         notice = "no image of the collection passes the filters"
-    hits = [one.hit(rank) for rank, one in enumerate(done.found[query.offset :], start=query.offset + 1)]
+    chosen, groups = _chosen(library, row, done)
+    if query.explain:
+        from clipsearch.searching.explaining import explain  # here and below: most searches do without
+
+        explain(view.index, query, direction, chosen)
+    hits = [one.hit() for one in chosen]
     notice = notice or (None if hits else _why_nothing(done)) or _why_uncut(done)
-    cut = done.measure.cut(done.left_out and len(done.found) < query.offset + query.k) if done.measure else None
-    return _answer(row, view, hits, direction, notice, cut)
+    cut = done.measure.cut(done.left_out and len(done.found) < wanted(query)) if done.measure else None
+    answer = _answer(row, view, hits, direction, notice, cut)
+    more: dict[str, object] = {}
+    if windowed(query):
+        more |= {"window": len(done.found), "groups": groups}
+    if query.histogram and not done.hopeless:
+        from clipsearch.searching.histogram import histogram
+
+        more["histogram"] = histogram(view.index, direction, done.among, done.measure)
+    return answer.model_copy(update=more) if more else answer
+
+
+def _chosen(library: Library, row: CollectionRow, done: _Search) -> tuple[list[Found], list[HitGroup] | None]:
+    """The part of what was found that is wanted, in the order that is wanted; and its groups."""
+    query, ordered = done.query, in_order(done.found, done.query)
+    if query.group_by is None:
+        return ordered[query.offset : query.offset + query.k], None
+    from clipsearch.searching.grouping import grouped
+
+    with library.database.read() as connection:
+        return grouped(connection, row.id, ordered, query)
 
 
 def _why_uncut(done: _Search) -> str | None:

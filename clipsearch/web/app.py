@@ -12,16 +12,40 @@ from clipsearch import __version__
 from clipsearch.browsing import close_orphaned_runs
 from clipsearch.errors import Busy, ConfigError
 from clipsearch.library import Library
-from clipsearch.web import binding, pages
-from clipsearch.web.api import classify, collections, evaluate, export, images, jobs, label_sets, search, status, tags
+from clipsearch.web import binding, pages, panels, sign_in
+from clipsearch.web.access import admit
+from clipsearch.web.access_log import observe_requests
+from clipsearch.web.api import access as access_api
+from clipsearch.web.api import (
+    classify,
+    collections,
+    documentation,
+    drafts,
+    embeddings,
+    evaluate,
+    export,
+    images,
+    jobs,
+    label_sets,
+    models,
+    operation,
+    search,
+    status,
+    tags,
+)
 from clipsearch.web.context import EXTENSION, Context
 from clipsearch.web.document import finish
 from clipsearch.web.errors import register_errors
+from clipsearch.web.idempotency import repeat_safely
 from clipsearch.web.jobs import Jobs
+from clipsearch.web.limits import limit_rate, trust_proxies
+from clipsearch.web.measurements import Measurements
+from clipsearch.web.origins import share_with
 from clipsearch.web.readiness import Watch
 from clipsearch.web.security import guard
-from clipsearch.web.slots import SEARCH_QUEUE, SEARCH_SLOTS, WorkSlots
+from clipsearch.web.slots import WorkSlots
 from clipsearch.web.thumbnails import ThumbnailCache
+from clipsearch.web.wires import register_wires
 
 DOCUMENT_PATH = "/api/v1/openapi.json"
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
@@ -44,10 +68,7 @@ class _Id(BaseConverter):
     regex = r"[1-9][0-9]{0,18}"
 
     def to_python(self, value: str) -> int:
-        number = int(value)
-        if number > LARGEST_ID:
-            raise ValidationError
-        return number
+        return min(int(value), LARGEST_ID)  # which nothing has that is looked for by it
 
 
 def create_app(
@@ -88,23 +109,59 @@ def create_app(
     app.json = binding.AnswerProvider(app)
     app.url_map.converters |= {"name": _Name, "id": _Id}
     watch = Watch(library)
+    chosen = library.settings
+    slots = slots or WorkSlots(chosen.work_slots, chosen.work_queue, chosen.queue_seconds)
+    search_slots = search_slots or WorkSlots(chosen.search_slots, chosen.search_queue, chosen.queue_seconds)
+    measurements = Measurements(library, slots, search_slots)
+    observe_requests(app, measurements, chosen)
     app.extensions[EXTENSION] = Context(
         library=library,
-        slots=slots or WorkSlots(),
-        search_slots=search_slots or WorkSlots(SEARCH_SLOTS, SEARCH_QUEUE),
+        slots=slots,
+        search_slots=search_slots,
         jobs=Jobs(library),
         watch=watch,
         thumbnails=ThumbnailCache(library),
+        measurements=measurements,
     )
-    guard(app, host or library.settings.host)
+    guard(app, host or chosen.host, chosen)
     _refuse_while_stopping(app, watch)
     register_errors(app)
+    _keep_the_door(app, library, host or chosen.host)
     app.spec_processor(finish)
-    for subject in (collections, images, search, classify, evaluate, export, label_sets, tags, jobs, status):
+    for subject in (
+        collections,
+        models,
+        images,
+        search,
+        embeddings,
+        classify,
+        evaluate,
+        export,
+        label_sets,
+        drafts,
+        tags,
+        jobs,
+        status,
+        operation,
+        documentation,
+    ):
         app.register_blueprint(subject.routes)
+    app.register_blueprint(access_api.routes)
+    app.register_blueprint(sign_in.routes)
     app.register_blueprint(pages.routes)
+    app.register_blueprint(panels.routes)
+    register_wires(app, chosen)
     close_orphaned_runs(library)
     return app
+
+
+def _keep_the_door(app: APIFlask, library: Library, host: str) -> None:
+    # In this order before each view: who asks, how often, and whether it was asked before.
+    required = admit(app, library, host)
+    trust_proxies(app, library.settings)
+    share_with(app, library.settings, key_required=required)
+    limit_rate(app, library.settings, key_required=required)
+    repeat_safely(app, library)
 
 
 def _refuse_while_stopping(app: APIFlask, watch: Watch) -> None:

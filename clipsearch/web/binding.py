@@ -22,7 +22,9 @@ from clipsearch.answers import Answer
 from clipsearch.errors import TooLarge
 from clipsearch.web.classify_messages import SetsBody, SetsForm
 from clipsearch.web.context import context
+from clipsearch.web.embedding_messages import EmbeddingsBody
 from clipsearch.web.errors import InvalidRequest, invalid_request
+from clipsearch.web.image_messages import ImagesBody, ImagesForm
 from clipsearch.web.label_messages import ExamplesBody, ExamplesForm
 from clipsearch.web.messages import (
     MAX_PICTURES,
@@ -33,6 +35,7 @@ from clipsearch.web.messages import (
     SearchBody,
     Upload,
 )
+from clipsearch.web.preview_messages import ExampleImagesBody, ExampleImagesForm
 
 JSON_LIMIT = 1_000_000
 # Base64 makes four characters of three bytes.
@@ -46,12 +49,14 @@ LABELS_FORM_MEMORY = 1_000_000
 LARGEST_IMAGES = 4
 BOUNDARIES = 500_000
 # Named here, because APIFlask hands an adapter nothing but the request.
-JSON_WITH_IMAGES = frozenset({SearchBody, SearchBatchBody, ClassifyBody, SetsBody})
-FORMS_WITH_LABELS = frozenset({ClassifyForm, LabelSetForm, SetsForm})
+JSON_WITH_IMAGES = frozenset({SearchBody, SearchBatchBody, ClassifyBody, SetsBody, EmbeddingsBody, ImagesBody})
+FORMS_WITH_LABELS = frozenset({ClassifyForm, LabelSetForm, SetsForm, ImagesForm})
 JSON_IN_PLACE_OF_FORM: dict[type[BaseModel], type[BaseModel]] = {
     ClassifyForm: ClassifyBody,
     SetsForm: SetsBody,
     ExamplesForm: ExamplesBody,
+    ImagesForm: ImagesBody,
+    ExampleImagesForm: ExampleImagesBody,
 }
 
 

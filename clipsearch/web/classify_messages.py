@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from clipsearch.queries import ShortText, Strict
-from clipsearch.web.messages import MAX_PICTURES, TYPED, Base64Image, CollectionName, Pictures, Top
+from clipsearch.web.messages import TYPED, CollectionName, Pictures, PicturesBody, Top
 
 MAX_SETS = 20
 
@@ -26,12 +26,11 @@ class SetsForm(Strict):
     collection: CollectionName | None = Field(default=None, description="whose model to use")
 
 
-class SetsBody(Strict):
-    """Images to classify with several label sets, in base64."""
+class SetsBody(PicturesBody):
+    """Images to classify with several label sets, in base64 or by address."""
 
     model_config = TYPED
 
-    images: Annotated[tuple[Base64Image, ...], Field(min_length=1, max_length=MAX_PICTURES)]
     label_sets: SetNames
     top: Top = 5
     collection: CollectionName | None = Field(default=None, description="whose model to use")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import current_app
 
 from clipsearch.config import Settings
 from clipsearch.library import Library
+from clipsearch.web.job_events import Streams
 from clipsearch.web.jobs import Jobs
+from clipsearch.web.measurements import Measurements
 from clipsearch.web.readiness import Watch
 from clipsearch.web.slots import WorkSlots
 from clipsearch.web.thumbnails import ThumbnailCache
@@ -26,6 +28,8 @@ class Context:
     jobs: Jobs
     watch: Watch
     thumbnails: ThumbnailCache
+    measurements: Measurements
+    streams: Streams = field(default_factory=Streams, kw_only=True)
 
     @property
     def settings(self) -> Settings:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import current_app
 from pydantic import BaseModel
 
+from clipsearch.web.access_document import describe_access
 from clipsearch.web.binding import JSON_IN_PLACE_OF_FORM
 from clipsearch.web.errors import INVALID_REQUEST, PROBLEM_TYPE
 from clipsearch.web.replies import Problem
 
 PROBLEMS = {
     "BadRequest": "The request cannot be answered as it stands.",
-    "Forbidden": "The request names something that it may not reach, or comes from another site.",
+    "Forbidden": "What the request names may not be reached, its key does not allow it, or another site sent it.",
     "NotFound": "There is no such thing.",
     "Conflict": "The request does not fit the state of things.",
     "TooLarge": "More bytes than the limits allow.",
@@ -42,6 +44,11 @@ def a_file(media_type: str, description: str) -> Responses:
     }
 
 
+def an_event_stream(description: str) -> Responses:
+    """The answer of a route that tells of something as it happens."""
+    return {200: {"description": description, "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+
+
 def finish(document: dict[str, Any] | str) -> dict[str, Any] | str:
     """The document with bodies required, problems described and each schema named once."""
     if isinstance(document, str):
@@ -65,8 +72,28 @@ def finish(document: dict[str, Any] | str) -> dict[str, Any] | str:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _finish_operation(path, method, operation)
+            _finish_form(operation, schemas)
     document["paths"] = dict(sorted(document["paths"].items()))
+    # Blueprints that share a tag bring it once each.
+    document["tags"] = [{"name": name} for name in dict.fromkeys(one["name"] for one in document.get("tags", ()))]
+    describe_access(document, current_app)
     return document
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    # An address and a form are made of texts: what is not given is left out, and null is the text "null".
+    options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if options and len(options) < len(schema["anyOf"]):
+        del schema["anyOf"]
+        if schema.get("default", 0) is None:
+            del schema["default"]
+        schema |= options[0] if len(options) == 1 else {"anyOf": options}
+
+
+def _finish_form(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
+    for one in schemas.get(form.get("$ref", "").rpartition("/")[2], {}).get("properties", {}).values():
+        _without_null(one)
 
 
 def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None:
@@ -77,7 +104,9 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
             parameter["required"] = True
             if parameter["name"].endswith("_id"):
                 parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
-        elif description := parameter["schema"].get("description"):
+            continue
+        _without_null(parameter["schema"])
+        if description := parameter["schema"].get("description"):
             parameter["description"] = description
     body = "requestBody" in operation
     if body:
@@ -91,6 +120,8 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     if path.startswith("/api/"):
         problems |= {"400": "BadRequest"}
     if "{" in path:
+        problems |= {"404": "NotFound"}
+    if any((one["in"], one["name"]) == ("query", "collection") for one in operation["parameters"]):
         problems |= {"404": "NotFound"}
     if {"tags", "label_set"} & {parameter["name"] for parameter in operation["parameters"]}:
         problems |= {"409": "Conflict"}  # tags that do not hold any more

@@ -22,6 +22,7 @@ from clipsearch.errors import (
     StorageFull,
     TooLarge,
 )
+from clipsearch.log_lines import redacted
 from clipsearch.web.replies import Problem
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def invalid_request(error: ValidationError, where: str) -> InvalidRequest:
     faults = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False)[:20]:
         place = ".".join(str(part) for part in fault["loc"])
-        faults.append({"place": place, "message": fault["msg"].removeprefix("Value error, ")})
+        faults.append({"place": place, "message": fault["msg"].removeprefix("Value error, "), "kind": fault["type"]})
     said = "; ".join(
         f"{fault['place']}: {fault['message']}" if fault["place"] else fault["message"] for fault in faults
     )
@@ -69,16 +70,25 @@ def invalid_request(error: ValidationError, where: str) -> InvalidRequest:
 
 
 def problem(status: int, detail: str, code: str, details: dict[str, object] | None = None) -> Response:
-    """An answer of this status as a problem."""
+    """An answer of this status as a problem; nothing secret stands in it, whatever was asked."""
+    g.problem_code = code
     body = Problem(
         title=_title(status),
         status=status,
-        detail=detail,
+        detail=redacted(detail),
         code=code,
-        request_id=request_id(),
-        details=details or {},
+        request_id=redacted(request_id()),
+        details={name: _shown(value) for name, value in (details or {}).items()},
     )
     return Response(body.model_dump_json(), status, content_type=PROBLEM_TYPE)
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _shown(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    return redacted(value) if isinstance(value, str) else value
 
 
 def request_id() -> str:
@@ -114,7 +124,8 @@ def _answer_framework(error: HTTPError) -> Response:
 
 
 def _answer_fault(error: Exception) -> Response:
-    log.error("request %s (%s %s) failed", request_id(), request.method, request.path, exc_info=error)
+    route = request.url_rule.rule if request.url_rule else "no route"
+    log.error("request %s (%s %s) failed", request_id(), request.method, route, exc_info=error)
     detail = f"the server failed to answer; the reason stands in its log under {request_id()}"
     return problem(500, detail, "internal_error")
 

@@ -5,23 +5,29 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, WithJsonSchema, model_validator
 
+from clipsearch.attributes import MAX_WANTED, WantedAttributes, pairs
+from clipsearch.cursors import Order, read_cursor
 from clipsearch.queries import (
     MAX_DEPTH,
+    MAX_GROUP,
     MAX_K,
     MAX_LABELS,
     MAX_QUERIES,
     MAX_TAGS,
     MAX_TERMS,
     Filters,
+    GroupBy,
     ImageId,
     Labels,
     Query,
     ShortText,
+    Sort,
     Strict,
     Term,
     Text,
@@ -61,6 +67,7 @@ UploadedImage = Annotated[
     InstanceOf[Upload], WithJsonSchema({"type": "string", "format": "binary", "description": "an image file"})
 ]
 Top = Annotated[int, Field(ge=1, le=MAX_LABELS, description="how many labels to give for each image")]
+Url = Annotated[ShortText, Field(min_length=1)]
 CollectionName = Annotated[ShortText, Field(min_length=1, max_length=200)]
 Pictures = Annotated[tuple[UploadedImage, ...], Field(min_length=1, max_length=MAX_PICTURES)]
 
@@ -80,6 +87,13 @@ class Depth(Strict):
     relevance: bool = Field(default=True, description="tell each hit's relevance")
     collapse_duplicates: bool = Field(default=False, description="give near-duplicates once")
     exact: bool = Field(default=False, description="scan every embedding, also where there is an approximate index")
+    explain: bool = Field(default=False, description="tell what each term contributed to each hit's score")
+    sort: Sort = Field(default="relevance", description="by date: of the 1,000 best matches")
+    group_by: GroupBy | None = Field(
+        default=None, description="folder, day, month, year, format or tag:SET; k and offset count groups then"
+    )
+    group_size: Annotated[int, Field(ge=1, le=MAX_GROUP, description="hits of each group")] = 3
+    histogram: bool = Field(default=False, description="tell how the scores of all that pass the filters are spread")
 
     @model_validator(mode="after")
     def _within_reach(self) -> Depth:
@@ -104,8 +118,18 @@ class FiltersBody(Filters):
     tags: Annotated[tuple[ShortText, ...], Field(max_length=MAX_TAGS, strict=False)] | None = None
 
 
+def _attribute_lines(value: Any) -> Any:
+    return pairs(value, ":") if isinstance(value, tuple | list) else value
+
+
 class FilterArgs(Filters):
     """Filters as they stand in an address or a form, one argument each."""
+
+    attributes: Annotated[
+        WantedAttributes | None,
+        BeforeValidator(_attribute_lines),
+        WithJsonSchema({"type": "array", "items": {"type": "string"}, "maxItems": MAX_WANTED}),
+    ] = Field(default=None, alias="attribute", description="name:value, all of which must hold; 5 is a number")
 
     def filters(self) -> Filters:
         """The filters alone."""
@@ -129,26 +153,31 @@ class SearchForm(SimilarArgs):
 
 
 class TermBody(Strict):
-    """One part of a query: exactly one of text, image (base64), image_id and vector, with its weight."""
+    """One part of a query: exactly one of text, image (base64), image_url, image_id and vector, with its weight."""
 
     model_config = TYPED
 
     text: Text | None = None
     image: Base64Image | None = None
+    image_url: ShortText | None = Field(default=None, description="only where the server may fetch")
     image_id: ImageId | None = None
     vector: Vector | None = None
     weight: Annotated[float, Field(ge=-100.0, le=100.0)] = 1.0
 
     @model_validator(mode="after")
     def _one_of(self) -> TermBody:
-        given = [value for value in (self.text, self.image, self.image_id, self.vector) if value is not None]
-        if len(given) != 1:
-            raise ValueError("a term is exactly one of text, image, image_id and vector")
+        each = (self.text, self.image, self.image_url, self.image_id, self.vector)
+        if sum(value is not None for value in each) != 1:
+            raise ValueError("a term is exactly one of text, image, image_url, image_id and vector")
         return self
 
-    def term(self) -> Term:
-        """The term for a query; an image is always bytes, never the name of a file on this machine."""
-        return Term(text=self.text, image=self.image, image_id=self.image_id, vector=self.vector, weight=self.weight)
+    def term(self, fetched: Mapping[str, bytes]) -> Term:
+        """The term for a query; an image is always bytes, never the name of a file on this machine.
+
+        ``fetched`` holds the images at the addresses that the terms name.
+        """
+        image = self.image if self.image_url is None else fetched[self.image_url]
+        return Term(text=self.text, image=image, image_id=self.image_id, vector=self.vector, weight=self.weight)
 
 
 class SearchBody(Depth):
@@ -159,9 +188,14 @@ class SearchBody(Depth):
     terms: Annotated[tuple[TermBody, ...], Field(min_length=1, max_length=MAX_TERMS)]
     filters: FiltersBody = FiltersBody()
 
-    def asked(self) -> Query:
-        """The query that the body holds."""
-        return self.query(tuple(term.term() for term in self.terms), self.filters)
+    @property
+    def image_urls(self) -> list[str]:
+        """The addresses of images that its terms name."""
+        return [term.image_url for term in self.terms if term.image_url is not None]
+
+    def asked(self, fetched: Mapping[str, bytes]) -> Query:
+        """The query that the body holds, with the images at the addresses that its terms name."""
+        return self.query(tuple(term.term(fetched) for term in self.terms), self.filters)
 
 
 class SearchBatchBody(Strict):
@@ -175,8 +209,17 @@ class SearchBatchBody(Strict):
 class ListArgs(FilterArgs):
     """Which images to list."""
 
-    after: Annotated[int, Field(ge=0, le=2**63 - 1, description="the id after which to go on: next of a page")] = 0
+    sort: Order = Field(default="id", description="by id, or by the date on which they were taken")
+    after: Annotated[ShortText, Field(description="where to go on: next of a page; in the order of ids, any id")] = "0"
     limit: Annotated[int, Field(ge=1, le=MAX_STORED)] = 100
+
+    @model_validator(mode="after")
+    def _of_this_order(self) -> ListArgs:
+        try:
+            read_cursor(self.after, self.sort)
+        except ValueError as error:
+            raise ValueError(f"after {error}") from error
+        return self
 
 
 class PageArgs(Strict):
@@ -232,12 +275,26 @@ class LabelSetForm(Strict):
     collection: CollectionName | None = Field(default=None, description="whose model to use")
 
 
-class ClassifyBody(Labels):
-    """Images to classify, in base64."""
+class PicturesBody(Strict):
+    """Images in base64, or by address; the answer counts them in this order."""
+
+    images: Annotated[tuple[Base64Image, ...], Field(max_length=MAX_PICTURES)] = ()
+    image_urls: Annotated[tuple[Url, ...], Field(max_length=MAX_PICTURES)] = Field(
+        default=(), description="only where the server may fetch: CLIPSEARCH_FETCH_URLS"
+    )
+
+    @model_validator(mode="after")
+    def _some_pictures(self) -> PicturesBody:
+        if not 1 <= len(self.images) + len(self.image_urls) <= MAX_PICTURES:
+            raise ValueError(f"give 1 to {MAX_PICTURES} images, or image_urls")
+        return self
+
+
+class ClassifyBody(PicturesBody, Labels):
+    """Images to classify, in base64 or by address."""
 
     model_config = TYPED
 
-    images: Annotated[tuple[Base64Image, ...], Field(min_length=1, max_length=MAX_PICTURES)]
     top: Top = 5
     collection: CollectionName | None = Field(default=None, description="whose model to use")
 

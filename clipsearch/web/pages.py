@@ -1,54 +1,52 @@
-"""The page at ``/``: a shell that works without JavaScript for searches by text and by a stored image."""
+"""The search view at ``/``: a shell that its modules bring to life, with the same results for who has no JavaScript."""
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, render_template, request
 
 from clipsearch import __version__
-from clipsearch.answers import CollectionInfo, Hit, SearchAnswer
+from clipsearch.answers import CollectionInfo, ImageInfo, SearchAnswer
+from clipsearch.browsing import list_page
+from clipsearch.config import Settings
 from clipsearch.errors import ClipSearchError
 from clipsearch.inspecting import list_collections
-from clipsearch.labelling import list_label_sets
-from clipsearch.queries import Query, Term
+from clipsearch.web.addresses import NO_QUERY, read_filters, read_query
 from clipsearch.web.api.search import answer
 from clipsearch.web.context import context
+from clipsearch.web.greeting import greeting
 
 routes = Blueprint("pages", __name__)
 
 PAGE_HITS = 60
-LONGEST_TEXT = 10_000
+UPLOADS = "uploads"
 THUMBNAIL = 320
-# As many digits as an id can have and SQL still takes.
-ID_DIGITS = 18
+# Fetched with the page: each would be found only when the one before it has come.
+MODULES = ("address", "chips", "elements", "examples", "feed", "filters", "grid", "histogram", "justify", "pictures",
+           "query", "search", "server", "tiles", "viewer")  # fmt: skip
 
 
 @routes.get("/")
-def index() -> tuple[str, int] | str:
-    """The page, with the results of its address."""
-    held = context()
-    collections = list_collections(held.library)
-    chosen = _chosen(collections, request.args.get("collection", ""), held.settings.collection)
-    text = request.args.get("q", "").strip()
-    similar = request.args.get("similar", "")
-    everything = request.args.get("all") == "1"
-    found, error = _search(chosen, text, similar, everything)
+def index() -> Response | tuple[str, int] | str:
+    """The page, with the results of its address; a few words in JSON for programs."""
+    if (words := greeting()) is not None:
+        return words
+    shell = frame("search")
+    found, tiles, error = _results(shell["chosen"])
     return render_template(
         "index.html",
-        version=__version__,
-        collections=collections,
-        chosen=chosen,
-        label_sets=[one.name for one in list_label_sets(held.library)],
-        text=text,
-        similar=similar if similar.isdigit() else "",
-        everything=everything,
+        **shell,
+        text=request.args.get("q", "").strip(),
         answer=found,
-        tiles=[_tile(chosen, hit) for hit in found.hits] if found else [],
+        tiles=tiles,
         error=error,
-        max_upload_bytes=held.settings.max_upload_bytes,
+        everything="/?" + urlencode(request.args.to_dict(flat=False) | {"all": ["1"]}, doseq=True),
         page_hits=PAGE_HITS,
+        roots=_roots(context().settings),
+        modules=MODULES,
     )
 
 
@@ -58,29 +56,54 @@ def favicon() -> Response:
     return Response(status=204)
 
 
+def frame(view: str) -> dict[str, Any]:
+    """What ``base.html`` needs for the view with this name: the collections and which of them the address means."""
+    held = context()
+    collections = list_collections(held.library)
+    return {
+        "view": view,
+        "version": __version__,
+        "collections": collections,
+        "chosen": _chosen(collections, request.args.get("collection", ""), held.settings.collection),
+        "usual": _chosen(collections, "", held.settings.collection),
+        "max_upload_bytes": held.settings.max_upload_bytes,
+    }
+
+
 def _chosen(collections: list[CollectionInfo], wanted: str, usual: str) -> str:
     names = [one.name for one in collections]
     return next((name for name in (wanted, usual) if name in names), names[0] if names else usual)
 
 
-def _search(collection: str, text: str, similar: str, everything: bool) -> tuple[SearchAnswer | None, str]:
-    def asked(term: Term) -> SearchAnswer:
-        return answer(collection, Query(terms=(term,), k=PAGE_HITS, auto_cut=not everything, relevance=True))
+def _roots(settings: Settings) -> list[str]:
+    """How the uris of images begin whose files may be fetched."""
+    return [f"{Path(root)}/" for root in (*settings.roots, settings.data_dir / UPLOADS)]
 
+
+def _results(collection: str) -> tuple[SearchAnswer | None, list[dict[str, Any]], str]:
+    """The answer, if something is looked for, the images to show, and what went wrong."""
     try:
-        if similar.isdecimal() and similar.isascii() and len(similar) <= ID_DIGITS and int(similar) > 0:
-            return asked(Term(image_id=int(similar))), ""
-        if text and len(text) <= LONGEST_TEXT and "\x00" not in text:
-            return asked(Term(text=text)), ""
+        query = read_query(request.args, PAGE_HITS)
+        if query is not None:
+            found = answer(collection, query)
+            return found, [_tile(hit.image, hit.score) for hit in found.hits], ""
+        held = context()
+        if collection not in [one.name for one in list_collections(held.library)]:
+            return None, [], ""
+        images, _ = list_page(
+            held.library, collection=collection, filters=read_filters(request.args), order="newest", limit=PAGE_HITS
+        )
+        return None, [_tile(image, None) for image in images], ""
     except ClipSearchError as error:
-        return None, error.message
-    return None, "That cannot be looked for: it is too long or no text." if text else ""
+        return None, [], error.message
+    except ValueError:
+        return None, [], NO_QUERY
 
 
-def _tile(collection: str, hit: Hit) -> dict[str, Any]:
-    width, height = fitted(hit.image.width, hit.image.height)
-    return {"hit": hit, "name": PurePath(hit.image.uri).name, "width": width, "height": height,
-            "version": (hit.image.content_hash or "")[:16], "collection": collection}  # fmt: skip
+def _tile(image: ImageInfo, score: float | None) -> dict[str, Any]:
+    width, height = fitted(image.width, image.height)
+    return {"image": image, "score": score, "name": PurePath(image.uri).name, "width": width, "height": height,
+            "version": (image.content_hash or "")[:16]}  # fmt: skip
 
 
 def fitted(width: int | None, height: int | None) -> tuple[int, int]:

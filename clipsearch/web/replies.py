@@ -26,10 +26,10 @@ class CollectionList(Answer):
 
 
 class ImagePage(Answer):
-    """Some images, by id."""
+    """Some images, in the order that was asked for."""
 
     images: list[ImageInfo]
-    next: int | None = Field(description="give it as after for the next page; null on the last")
+    next: int | str | None = Field(description="give it as after for the next page; null on the last")
 
 
 class ClassifyPage(ClassifyAnswer):

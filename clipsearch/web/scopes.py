@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-Scope = Literal["read", "write", "admin"]
+from clipsearch.answers.access import SCOPES, Scope
+
+__all__ = ["READING", "SCOPES", "Scope", "View", "is_open", "needs", "open_to_all", "scope_of"]
+
 View = TypeVar("View", bound=Callable[..., Any])
 
-SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _MARK = "clipsearch_scope"
+_OPEN = "clipsearch_open"
 
 
 def needs(scope: Scope) -> Callable[[View], View]:
@@ -21,6 +24,17 @@ def needs(scope: Scope) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def open_to_all(view: View) -> View:
+    """Say that a view asks nobody for a key, as signing in does not. Stands next to the function."""
+    setattr(view, _OPEN, True)
+    return view
+
+
+def is_open(view: Callable[..., Any] | None) -> bool:
+    """Whether this view asks nobody for a key."""
+    return bool(getattr(view, _OPEN, False))
 
 
 def scope_of(view: Callable[..., Any] | None, method: str) -> Scope:

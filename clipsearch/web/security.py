@@ -1,7 +1,8 @@
 """Guards every request and answer: which hosts and sites may ask, and the headers that a browser obeys.
 
 A server on the loopback has no key, so that any page of the web could talk to it through the visitor's browser:
-requests under a foreign host name (DNS rebinding) and writes from another site are refused.
+requests under a foreign host name (DNS rebinding) and writes from another site are refused. So are writes with a
+cookie from another site. A key in a header is nothing that a browser sends by itself, and needs no such guard.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 from apiflask import APIFlask
 from flask import Response, g, request
 
+from clipsearch.config import Settings
+from clipsearch.web.credentials import brings_own_key, session_cookie
 from clipsearch.web.errors import problem
 
 CONTENT_POLICY = (
@@ -26,14 +29,24 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def guard(app: APIFlask, host: str) -> None:
-    """Put the guards before and behind every view; ``host`` is the address that the server binds."""
-    allowed = {"localhost", "127.0.0.1", "[::1]", "::1", host.lower()} if is_loopback(host) else None
+def guard(app: APIFlask, host: str, settings: Settings | None = None) -> None:
+    """Put the guards before and behind every view; ``host`` is the address that the server binds.
+
+    Of the settings count the names under which it may be asked, and the origins whose pages may write.
+    """
+    names = settings.allowed_hosts if settings else ()
+    origins = frozenset(one.lower() for one in settings.cors_origins) if settings else frozenset()
+    allowed = None
+    if names or is_loopback(host):
+        # A name that others made lead here (DNS rebinding) is none of these.
+        allowed = {"localhost", "127.0.0.1", "[::1]", "::1", _host_name(host.lower()), *map(_host_name, names)}
 
     @app.before_request
     def _check() -> Response | None:
@@ -42,7 +55,7 @@ def guard(app: APIFlask, host: str) -> None:
         if allowed is not None and _host_name(request.headers.get("Host", "")) not in allowed:
             return problem(421, "this server answers under its own address only, not under this Host",
                            "wrong_host")  # fmt: skip
-        if request.method not in READING and _from_elsewhere():
+        if request.method not in READING and _from_elsewhere(origins) and not brings_own_key(request):
             return problem(403, "another site may not change anything here", "cross_site")
         return None
 
@@ -53,6 +66,8 @@ def guard(app: APIFlask, host: str) -> None:
         response.headers["X-Request-Id"] = g.get("request_id") or uuid.uuid4().hex
         if request.path.startswith("/api/") and "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
+        if response.mimetype == "text/html" and "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "private, no-cache"
         return response
 
 
@@ -72,11 +87,13 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def _from_elsewhere() -> bool:
+def _from_elsewhere(origins: frozenset[str]) -> bool:
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.lower() in origins and session_cookie(request) is None:
+        return False
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in {"same-origin", "none"}
-    origin = request.headers.get("Origin")
     if origin is None:
         return False
     try:

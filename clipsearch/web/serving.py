@@ -29,17 +29,21 @@ from clipsearch.announcement import (
     publish,
     withdraw,
 )
+from clipsearch.config import Settings
 from clipsearch.errors import ConfigError
 from clipsearch.library import Library
+from clipsearch.web.access import check_start
+from clipsearch.web.admission import Admission, Channel
 from clipsearch.web.app import create_app
 from clipsearch.web.binding import largest_body
 from clipsearch.web.context import EXTENSION, Context
-from clipsearch.web.security import is_loopback
 
 log = logging.getLogger(__name__)
 
 # More than there are work slots and places in their queue, so that health and browsing are never behind them.
 THREADS = 96
+# For what takes no slot: lists, pages, and the streams of job events (see job_events.MOST_STREAMS).
+SPARE_THREADS = 28
 CONNECTIONS = 1_000
 # Twice the connections and some more: each may hold a spooled upload, and the database has files of its own.
 FILES = 4_096
@@ -64,11 +68,11 @@ def serve(
 
     ``announce`` is told the address once the port is bound; without it, it is printed. ``ready_file`` gets the
     address as soon as /readyz says that searches can be answered; from then on until it stops, the server also
-    stands in its data folder, where commands find it. Raises ConfigError.
+    stands in its data folder, where commands find it. Raises ConfigError, also where only keys are answered and there
+    is none.
     """
+    check_start(library, host)
     app = create_app(library, host=host)
-    if not is_loopback(host):
-        log.warning("the server can be reached from other machines at %s, and asks nobody for a key", host)
     server = Server(app, library, host, port)
     (announce or _print)(server.address)
     server.install_signals()
@@ -92,11 +96,13 @@ class Server:
         self.port = int(bound.getsockname()[1])
         self._data_dir = library.settings.data_dir
         self._announcement = _announcement(library, str(bound.getsockname()[0]), self.port)
+        admission = Admission(self.context.measurements.refused)
+        admission.set_thread_count(max(THREADS, _places(library.settings) + SPARE_THREADS))
         self._server = create_server(
             _identified(app, self._announcement.identity) if self._announcement else app,
             map=self._sockets,
+            _dispatcher=admission,
             sockets=[bound],
-            threads=THREADS,
             connection_limit=CONNECTIONS,
             channel_timeout=CHANNEL_SECONDS,
             max_request_body_size=largest_body(library.settings.max_upload_bytes) + SPARE_BYTES,
@@ -105,8 +111,10 @@ class Server:
             asyncore_use_poll=True,
             ident=None,
             expose_tracebacks=False,
-            clear_untrusted_proxy_headers=True,
+            # What the app does not look at is not let through either.
+            clear_untrusted_proxy_headers=library.settings.trusted_proxies == 0,
         )
+        self._server.channel_class = Channel
         shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
         self.address = f"http://{shown}:{self.port}"
 
@@ -186,6 +194,11 @@ class Server:
         if self._signals > 1:
             os._exit(128 + number)
         self.stop()
+
+
+def _places(settings: Settings) -> int:
+    """How many requests may hold a slot or wait for one."""
+    return settings.work_slots + settings.work_queue + settings.search_slots + settings.search_queue
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clipsearch.errors import Busy
+from clipsearch.stages import check_time, time_left
 
 SLOTS = 4
 QUEUE = 16
@@ -24,21 +25,50 @@ class WorkSlots:
     """A semaphore whose queue is bounded in length and in time."""
 
     def __init__(self, slots: int = SLOTS, queue: int = QUEUE, wait_seconds: float = WAIT_SECONDS) -> None:
+        self.slots = slots
+        self.queue = queue
         self._free = threading.BoundedSemaphore(slots)
         self._places = threading.BoundedSemaphore(slots + queue)
         self._wait_seconds = wait_seconds
+        self._counting = threading.Lock()
+        self._in_use = self._inside = 0
+
+    @property
+    def in_use(self) -> int:
+        """How many slots are held at this moment."""
+        return self._in_use
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a slot at this moment."""
+        with self._counting:
+            return self._inside - self._in_use
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Hold a slot while the block runs. Raises Busy when the queue is full or the wait too long."""
+        """Hold a slot while the block runs. Raises Busy when the queue is full or the wait too long.
+
+        A request under a deadline waits no longer than it may take, and begins nothing when its time is up.
+        """
         if not self._places.acquire(blocking=False):
             raise Busy("the server has all the work it can hold; try again in a moment", retry_after=1.0)
+        self._count(inside=1)
         try:
-            if not self._free.acquire(timeout=self._wait_seconds):
+            left = time_left()
+            if not self._free.acquire(timeout=self._wait_seconds if left is None else min(left, self._wait_seconds)):
                 raise Busy("the server did not get to this request in time; try again", retry_after=2.0)
+            self._count(in_use=1)
             try:
+                check_time()
                 yield
             finally:
+                self._count(in_use=-1)
                 self._free.release()
         finally:
+            self._count(inside=-1)
             self._places.release()
+
+    def _count(self, *, inside: int = 0, in_use: int = 0) -> None:
+        with self._counting:
+            self._inside += inside
+            self._in_use += in_use

@@ -21,6 +21,8 @@ def upgrade() -> None:
     op.add_column("image", sa.Column("attributes", sa.JSON(), nullable=True))
     op.add_column("run", sa.Column("kind", sa.String(length=16), nullable=False, server_default="index"))
     op.add_column("run", sa.Column("model_name", sa.Text(), nullable=True))
+    op.add_column("run", sa.Column("expires_at", TIME, nullable=True))
+    op.add_column("run", sa.Column("failures", sa.JSON(), nullable=True))
     op.create_table(
         "collection_model",
         sa.Column("collection_id", ID, nullable=False),
@@ -65,6 +67,8 @@ def downgrade() -> None:
     for table in ("idempotency", "api_key", "collection_model"):
         op.drop_table(table)
     op.execute("DELETE FROM run WHERE kind <> 'index'")
+    op.drop_column("run", "failures")
+    op.drop_column("run", "expires_at")
     op.drop_column("run", "model_name")
     op.drop_column("run", "kind")
     op.drop_column("image", "attributes")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from clipsearch.label_set import AGGREGATES, BACKGROUND, MODES, Aggregate, Label, LabelSet, Mode
 from clipsearch.model import Model
-from clipsearch.scoring import Presence, Ranked, Targets, categories_of, decide, ranker, softmax
+from clipsearch.scoring import Presence, Ranked, Targets, categories_of, decide, decide_categories, ranker, softmax
 from clipsearch.scoring.ranking import best
 
 DIMENSION = 16
@@ -162,6 +162,41 @@ def test_categories_are_the_sums_of_their_labels_and_lose_nothing(case: Case) ->
     if case.label_set.mode == "single":
         rest = shares[:, -1] if case.background is not None else 0.0
         assert found.categories.sum(axis=1) + rest == pytest.approx(1.0, abs=1e-12)
+
+
+@given(cases(modes=("single",)), st.integers(1, 9))
+def test_a_category_is_judged_by_its_sum_however_few_labels_are_told(case: Case, top: int) -> None:
+    names, label_set = categories_of(case.label_set), case.label_set
+    if not names:
+        return
+    found = decide_categories(label_set, case.ranked(top))
+    every = case.ranked()
+    shares, scores = in_order(every, every.probabilities, case), in_order(every, every.scores, case)
+    members = [[at for at, one in enumerate(label_set.labels) if (one.category or one.name) == name] for name in names]
+    for image in range(len(case.images)):
+        sums = [math.fsum(shares[image, some]) for some in members]
+        place = int(found.places[image])
+        assert sums[place] == pytest.approx(max(sums), abs=1e-12)
+        assert found.shares[image] == pytest.approx(sums[place], abs=1e-12)
+        lead = sums[place] - max([other for at, other in enumerate(sums) if at != place], default=0.0)
+        assert found.margins[image] == pytest.approx(lead, abs=1e-12)
+        best = max(members[place], key=lambda at: (shares[image, at], -at))
+        held = {
+            "background": (sums[place], shares[image, -1] if case.background is not None else -1.0),
+            "score": (scores[image, best], _own(label_set, best, "min_score", -2.0)),
+            "probability": (sums[place], _own(label_set, best, "min_probability", -1.0)),
+            "margin": (lead, label_set.min_margin or -1.0),
+        }
+        if any(abs(value - least) < 1e-9 for value, least in held.values()):
+            continue  # rounding decides
+        expected = next((reason for reason, (value, least) in held.items() if value < least), None)
+        assert found.rejected[image] == expected
+
+
+def _own(label_set: LabelSet, place: int, name: str, usual: float) -> float:
+    own = getattr(label_set.labels[place], name)
+    of_set = getattr(label_set, name)
+    return float(own if own is not None else usual if of_set is None else of_set)
 
 
 @given(cases())

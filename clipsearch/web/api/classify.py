@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from apiflask import APIBlueprint
 
-from clipsearch.answers import ClassifyAnswer, ClassifyAnswers
+from clipsearch.answers import ClassifyAnswer, ClassifyAnswers, FailedFile
 from clipsearch.browsing import list_images
 from clipsearch.classifying import PictureSource, classify_stored, classify_with_sets
-from clipsearch.errors import ImageNotFound, TooLarge
+from clipsearch.errors import ImageNotFound
 from clipsearch.queries import Labels
 from clipsearch.web.classify_messages import SetsBody, SetsForm
 from clipsearch.web.context import context
 from clipsearch.web.messages import ClassifyBody, ClassifyForm, ClassifyStoredBody, LabelSetForm, Upload
 from clipsearch.web.replies import ClassifyPage
+from clipsearch.web.scopes import needs
+from clipsearch.web.sent_pictures import sent_pictures
 
 routes = APIBlueprint("classify", __name__, tag="Classification", url_prefix="/api/v1")
 
@@ -24,32 +26,36 @@ TRIES = 3
 @routes.post("/classify")
 @routes.input(ClassifyForm, location="files")
 @routes.output(ClassifyAnswer)
+@needs("read")
 def classify_images(files_data: ClassifyForm | ClassifyBody) -> ClassifyAnswer:
     """Label images that come with the request, with a stored label set or with labels that are given."""
-    return _classify(_uploads(files_data), [_labels(files_data)], files_data.collection, files_data.top)[0]
+    return _classify(sent_pictures(files_data), [_labels(files_data)], files_data.collection, files_data.top)[0]
 
 
 @routes.post("/classify/sets")
 @routes.input(SetsForm, location="files")
 @routes.output(ClassifyAnswers)
+@needs("read")
 def classify_images_with_sets(files_data: SetsForm | SetsBody) -> ClassifyAnswers:
     """Label images with several label sets at once; every image is looked at once."""
     sets = [Labels(label_set=name) for name in dict.fromkeys(files_data.label_sets)]
-    answers = _classify(_uploads(files_data), sets, files_data.collection, files_data.top)
+    answers = _classify(sent_pictures(files_data), sets, files_data.collection, files_data.top)
     return ClassifyAnswers(answers=answers)
 
 
 @routes.post("/label-sets/<name:name>/classify")
 @routes.input(LabelSetForm, location="files")
 @routes.output(ClassifyAnswer)
+@needs("read")
 def classify_with_label_set(name: str, files_data: LabelSetForm) -> ClassifyAnswer:
     """Label uploaded images with this label set."""
-    return _classify(files_data.image, [Labels(label_set=name)], files_data.collection, files_data.top)[0]
+    return _classify(([*files_data.image], []), [Labels(label_set=name)], files_data.collection, files_data.top)[0]
 
 
 @routes.post("/collections/<name:name>/classify")
 @routes.input(ClassifyStoredBody, location="json")
 @routes.output(ClassifyPage)
+@needs("read")
 def classify_collection(name: str, json_data: ClassifyStoredBody) -> ClassifyPage:
     """Label stored images, up to 1,000 a call; no image is opened for it."""
     held = context()
@@ -81,19 +87,12 @@ def _labels(asked: Labels) -> Labels:
     return Labels(**{name: getattr(asked, name) for name in Labels.model_fields})
 
 
-def _uploads(asked: ClassifyForm | ClassifyBody | SetsForm | SetsBody) -> list[Upload]:
-    if isinstance(asked, ClassifyForm | SetsForm):
-        return list(asked.image)
-    limit = context().settings.max_upload_bytes
-    if any(len(one) > limit for one in asked.images):
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
-    return [Upload(f"image {position}", one) for position, one in enumerate(asked.images, start=1)]
-
-
 def _classify(
-    uploads: Sequence[Upload], sets: Sequence[Labels], collection: str | None, top: int
+    sent: tuple[Sequence[Upload], Sequence[FailedFile]], sets: Sequence[Labels], collection: str | None, top: int
 ) -> list[ClassifyAnswer]:
     held = context()
+    uploads, failed = sent
     sources = [PictureSource(one.name, one.data) for one in uploads]
     with held.slots.taken():
-        return classify_with_sets(held.library, sources, sets, collection=collection, top=top)
+        answers = classify_with_sets(held.library, sources, sets, collection=collection, top=top)
+    return [one.model_copy(update={"failed": [*one.failed, *failed]}) for one in answers] if failed else answers

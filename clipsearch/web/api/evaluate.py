@@ -5,10 +5,13 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 
 from clipsearch.answers import EvaluationAnswer, IndexRecallAnswer
+from clipsearch.errors import InvalidInput
 from clipsearch.evaluating import EvaluationOptions, Side, index_recall, read_reviews
 from clipsearch.evaluating import evaluate as evaluate_material
 from clipsearch.web.context import context
 from clipsearch.web.evaluation_messages import EvaluationBody, IndexRecallArgs
+from clipsearch.web.known_models import check_model
+from clipsearch.web.scopes import needs
 
 routes = APIBlueprint("evaluate", __name__, tag="Evaluation", url_prefix="/api/v1/collections/<name:name>")
 
@@ -16,12 +19,18 @@ routes = APIBlueprint("evaluate", __name__, tag="Evaluation", url_prefix="/api/v
 @routes.post("/evaluate")
 @routes.input(EvaluationBody, location="json")
 @routes.output(EvaluationAnswer)
+@needs("read")
 def evaluate(name: str, json_data: EvaluationBody) -> EvaluationAnswer:
-    """Measure a label set on the tags of a collection that were reviewed under it."""
+    """Measure a label set on the tags of a collection that were reviewed under it, or two models beside each other."""
     held = context()
     sides = [Side(label_set=json_data.label_set)]
+    if json_data.against_label_set is not None and json_data.against_model is not None:
+        raise InvalidInput("compare models or label sets, one at a time: what differs is then known")
     if json_data.against_label_set is not None:
         sides.append(Side(label_set=json_data.against_label_set))
+    if json_data.against_model is not None:
+        check_model(held.library, json_data.against_model)
+        sides.append(Side(label_set=json_data.label_set, model=json_data.against_model))
     options = EvaluationOptions(
         resamples=json_data.resamples, tune=json_data.thresholds, write_thresholds=json_data.write_thresholds
     )

@@ -1,4 +1,4 @@
-"""Routes of stored images: list, show, remove, thumbnail, original."""
+"""Routes of stored images: list, add, show, describe, remove, thumbnail, original."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import PurePath
 from apiflask import APIBlueprint
 from flask import Response, request
 
+from clipsearch.adding import add_pictures
 from clipsearch.answers import ImageDetails
-from clipsearch.browsing import image_details, list_images, original, remove_images, show_image
+from clipsearch.answers.additions import ImagesAdded
+from clipsearch.browsing import change_attributes, image_details, list_page, original, remove_images, show_image
 from clipsearch.media_types import MEDIA_TYPES, UNKNOWN_TYPE
+from clipsearch.tagging import refresh_tags
 from clipsearch.web.context import context
 from clipsearch.web.document import a_file
+from clipsearch.web.image_messages import AttributesBody, ImagesBody, ImagesForm, ImagesRemoved, RemovalBody
 from clipsearch.web.messages import ListArgs, ThumbnailArgs
 from clipsearch.web.replies import ImagePage
+from clipsearch.web.sent_pictures import pictures_of
 
 routes = APIBlueprint("images", __name__, tag="Images", url_prefix="/api/v1/collections/<name:name>/images")
 
@@ -25,16 +30,36 @@ NOT_CHANGED = 304
 @routes.input(ListArgs, location="query")
 @routes.output(ImagePage)
 def images(name: str, query_data: ListArgs) -> ImagePage:
-    """The images of a collection that pass the filters, by id."""
-    found = list_images(
+    """The images of a collection that pass the filters, by id or by date."""
+    page, following = list_page(
         context().library,
         collection=name,
         filters=query_data.filters(),
+        order=query_data.sort,
         after=query_data.after,
-        limit=query_data.limit + 1,
+        limit=query_data.limit,
     )
-    page = found[: query_data.limit]
-    return ImagePage(images=page, next=page[-1].id if len(found) > len(page) else None)
+    return ImagePage(images=page, next=following)
+
+
+@routes.post("")
+@routes.input(ImagesForm, location="files")
+@routes.output(ImagesAdded, status_code=201)
+def add_images(name: str, files_data: ImagesForm | ImagesBody) -> tuple[ImagesAdded, int]:
+    """Add images to a collection; a bad one costs itself only, and the answer says why."""
+    held = context()
+    held.library.collection(name)  # before anything is fetched for it
+    added = add_pictures(held.library, pictures_of(files_data), collection=name, working=held.slots.taken)
+    refresh_tags(held.library, name)
+    return added, 201
+
+
+@routes.post("/delete")
+@routes.input(RemovalBody, location="json")
+@routes.output(ImagesRemoved)
+def delete_images(name: str, json_data: RemovalBody) -> ImagesRemoved:
+    """Take images out of the collection, all or none; files that were uploaded are deleted, others stay."""
+    return ImagesRemoved(removed=remove_images(context().library, list(json_data.ids), collection=name))
 
 
 @routes.get("/<id:image_id>")
@@ -44,10 +69,18 @@ def image(name: str, image_id: int) -> ImageDetails:
     return image_details(context().library, image_id, collection=name)
 
 
+@routes.patch("/<id:image_id>")
+@routes.input(AttributesBody, location="json")
+@routes.output(ImageDetails)
+def describe_image(name: str, image_id: int, json_data: AttributesBody) -> ImageDetails:
+    """Change what is said of an image: its attributes."""
+    return change_attributes(context().library, image_id, json_data.attributes, collection=name)
+
+
 @routes.delete("/<id:image_id>")
-@routes.doc(responses={204: "It is gone; the file stays"})
+@routes.doc(responses={204: "It is gone; the file stays, unless it was uploaded"})
 def remove_image(name: str, image_id: int) -> tuple[str, int]:
-    """Take an image out of the collection; the file stays, and indexing finds it again."""
+    """Take an image out of the collection; the file stays, and indexing finds it again, unless it was uploaded."""
     remove_images(context().library, [image_id], collection=name)
     return "", 204
 
@@ -78,9 +111,9 @@ def thumbnail(name: str, image_id: int, query_data: ThumbnailArgs) -> Response:
 
 
 @routes.get("/<id:image_id>/original")
-@routes.doc(responses=a_file("image/*", "The file, from the folders in CLIPSEARCH_ROOTS only"))
+@routes.doc(responses=a_file("image/*", "The file, from the folders in CLIPSEARCH_ROOTS and the uploads only"))
 def original_file(name: str, image_id: int) -> Response:
-    """The image's file as it was indexed, from the folders in CLIPSEARCH_ROOTS only."""
+    """The image's file as it was indexed, from the folders in CLIPSEARCH_ROOTS and the uploads only."""
     held = context()
     with held.slots.taken():
         data, info = original(held.library, image_id, collection=name)

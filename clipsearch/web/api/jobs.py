@@ -1,15 +1,18 @@
-"""Routes of indexing jobs: start, list, watch, cancel."""
+"""Routes of jobs: start an indexing, list, watch, cancel, and what failed."""
 
 from __future__ import annotations
 
 from apiflask import APIBlueprint
-from flask import url_for
+from flask import Response, request, url_for
 
 from clipsearch.answers import RunInfo
-from clipsearch.browsing import cancel_run, list_runs
+from clipsearch.browsing import cancel_run, list_runs, run_failures
 from clipsearch.indexing import IndexingOptions
 from clipsearch.web.context import context
+from clipsearch.web.document import an_event_stream
+from clipsearch.web.job_events import events
 from clipsearch.web.messages import JobBody
+from clipsearch.web.model_messages import JobArgs, JobFailures
 from clipsearch.web.replies import JobList
 
 routes = APIBlueprint("jobs", __name__, tag="Jobs", url_prefix="/api/v1")
@@ -26,10 +29,15 @@ def start_job(name: str, json_data: JobBody) -> tuple[RunInfo, int, dict[str, st
 
 
 @routes.get("/jobs")
+@routes.input(JobArgs, location="query")
 @routes.output(JobList)
-def jobs() -> JobList:
-    """The newest hundred indexing runs, those of the command line among them."""
-    return JobList(jobs=list_runs(context().library))
+def jobs(query_data: JobArgs) -> JobList:
+    """The newest jobs, those of the command line among them."""
+    asked = query_data
+    found = list_runs(
+        context().library, limit=asked.limit, collection=asked.collection, states=asked.state, kind=asked.kind
+    )
+    return JobList(jobs=found)
 
 
 @routes.get("/jobs/<id:job_id>")
@@ -37,6 +45,31 @@ def jobs() -> JobList:
 def job(job_id: int) -> RunInfo:
     """How far a job has come, or how it ended."""
     return context().jobs.show(job_id)
+
+
+@routes.get("/jobs/<id:job_id>/events")
+@routes.doc(responses=an_event_stream("progress with a RunInfo, at most four a second, and end with the last one"))
+def job_events(job_id: int) -> Response:
+    """How far a job has come, as it comes: server-sent events until it is over.
+
+    Each event's data is the job as GET /jobs/{job_id} gives it. A stream that ends without the event end, as when
+    the server stops, is to be opened again; Last-Event-ID is not needed. Up to 16 may listen at once.
+    """
+    held = context()
+    run = held.jobs.show(job_id)
+    # A proxy that gathers answers would hold the events back.
+    response = Response(mimetype="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    if request.method != "HEAD":
+        response.call_on_close(held.streams.take())
+        response.response = events(run, lambda: held.jobs.show(job_id), lambda: held.watch.draining)
+    return response
+
+
+@routes.get("/jobs/<id:job_id>/failures")
+@routes.output(JobFailures)
+def job_failures(job_id: int) -> JobFailures:
+    """What a job could not index, unless a later one has tried it again; or not embed, the first thousand."""
+    return JobFailures(failures=run_failures(context().library, job_id))
 
 
 @routes.post("/jobs/<id:job_id>/cancel")

@@ -11,8 +11,10 @@ from clipsearch.errors import TooLarge
 from clipsearch.queries import Query, Term
 from clipsearch.searching import search_many
 from clipsearch.web.context import context
+from clipsearch.web.fetched import fetched
 from clipsearch.web.messages import SearchArgs, SearchBatchBody, SearchBody, SearchForm, SimilarArgs
 from clipsearch.web.replies import SearchBatch
+from clipsearch.web.scopes import needs
 
 routes = APIBlueprint("search", __name__, tag="Search", url_prefix="/api/v1/collections/<name:name>")
 
@@ -28,22 +30,25 @@ def search_by_text(name: str, query_data: SearchArgs) -> SearchAnswer:
 @routes.post("/search")
 @routes.input(SearchBody, location="json")
 @routes.output(SearchAnswer)
+@needs("read")
 def search_by_terms(name: str, json_data: SearchBody) -> SearchAnswer:
     """The images nearest to a weighted mix of texts, images, stored images and vectors."""
-    return answer(name, json_data.asked())
+    return answer(name, _asked([json_data])[0])
 
 
 @routes.post("/search/batch")
 @routes.input(SearchBatchBody, location="json")
 @routes.output(SearchBatch)
+@needs("read")
 def search_by_many(name: str, json_data: SearchBatchBody) -> SearchBatch:
     """Up to 32 searches at once, answered in their order; an error of one names its place and fails them all."""
-    return SearchBatch(answers=answers(name, [one.asked() for one in json_data.queries]))
+    return SearchBatch(answers=answers(name, _asked(json_data.queries)))
 
 
 @routes.post("/search/image")
 @routes.input(SearchForm, location="files")
 @routes.output(SearchAnswer)
+@needs("read")
 def search_by_upload(name: str, files_data: SearchForm) -> SearchAnswer:
     """The images nearest to one that is uploaded."""
     return answer(name, files_data.query((Term(image=files_data.image.data),), files_data.filters()))
@@ -55,6 +60,13 @@ def search_by_upload(name: str, files_data: SearchForm) -> SearchAnswer:
 def similar(name: str, image_id: int, query_data: SimilarArgs) -> SearchAnswer:
     """The images nearest to a stored one, which is left out itself."""
     return answer(name, query_data.query((Term(image_id=image_id),), query_data.filters()))
+
+
+def _asked(bodies: Sequence[SearchBody]) -> list[Query]:
+    """The queries that these bodies hold, with the images that they name by address."""
+    urls = list(dict.fromkeys(url for body in bodies for url in body.image_urls))
+    images = dict(zip(urls, fetched(urls), strict=True))
+    return [body.asked(images) for body in bodies]
 
 
 def answer(name: str, query: Query) -> SearchAnswer:

@@ -1,0 +1,290 @@
+"""One run that embeds a collection by a further model: knows what is left to do from the rows alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from clipsearch.answers import FailedFile
+from clipsearch.answers.models import EmbeddingReport
+from clipsearch.database import collection_models as further_rows
+from clipsearch.database import collections as collection_rows
+from clipsearch.database import embedding_runs
+from clipsearch.database import runs as run_rows
+from clipsearch.database.collection_models import NewEmbedding, StoredFile
+from clipsearch.database.collections import CollectionRow
+from clipsearch.database.embeddings import contents_by_hash
+from clipsearch.database.models import ModelRow, check_same
+from clipsearch.errors import AlreadyRunning, ClipSearchError, Conflict, InvalidVector
+from clipsearch.library import Library
+from clipsearch.switching.reading import Content, Prepared, Reader, Unread, ahead, contents_of
+
+if TYPE_CHECKING:
+    from clipsearch.encoder import Encoder
+
+log = logging.getLogger(__name__)
+
+# Images looked up at once: some seconds of work, and few enough that their rows take no room.
+PAGE = 512
+# As often the rows are looked through; what changes again and again meanwhile is for the next run.
+LOOKS = 10
+WINDOW_BATCHES = 2
+WINDOW_BYTES = 1_000_000_000
+
+OnEmbedding = Callable[[int, int, int], None]  # images dealt with, images in all, and how many of them failed
+
+
+class _Cancelled(Exception):
+    """Someone asked the run to stop; what is committed stays."""
+
+
+def add_model(
+    library: Library,
+    model: str,
+    *,
+    collection: str | None = None,
+    on_progress: OnEmbedding | None = None,
+    run_id: int | None = None,
+) -> EmbeddingReport:
+    """Embed every image of a collection by a further model, beside the one that answers; once more, what is lacking.
+
+    An image whose content the model has embedded before is taken over by its hash. A file that is gone, changed or
+    unreadable is named in the report, and the image keeps lacking the model. Each batch is committed for itself, so
+    that a run which was cut short goes on where it stopped. ``run_id`` is a run that ``queue_embedding`` gave.
+
+    Raises CollectionNotFound, ModelNotFound, ModelUnavailable, ModelMismatch for other weights or another dimension
+    under a known name, Conflict for the model that answers, AlreadyRunning, StorageFull.
+    """
+    started = time.monotonic()
+    row = library.collection(collection)
+    name = _addable(library, row, model)
+    if run_id is None:
+        run_id = queue_embedding(library, row.name, name)
+    try:
+        with embedding_runs.kept_alive(library.database, run_id, library.settings.lease_seconds):
+            run = _begun(library, row, name, run_id, on_progress)
+            state = run.execute()
+        _finish(library, run_id, state, None)
+    except BaseException as error:
+        _finish(library, run_id, "failed" if isinstance(error, Exception) else "interrupted", _words(error))
+        raise
+    return run.report(cancelled=state == "cancelled", seconds=time.monotonic() - started)
+
+
+def queue_embedding(library: Library, collection: str | None, model: str) -> int:
+    """The id of a run that waits for its turn; hand it to ``add_model``. Raises as that, before the model is loaded."""
+    row = library.collection(collection)
+    name = _addable(library, row, model)
+    with library.database.write() as connection:
+        return run_rows.create_run(connection, row.id, "", kind="embed", model_name=name)
+
+
+def _addable(library: Library, row: CollectionRow, model: str) -> str:
+    name = library.model_name(model)
+    if name == row.model_name:
+        raise Conflict(
+            f"{name} is the model that answers in the collection {row.name!r} already; what it lacks, indexing "
+            "brings: clipsearch index FOLDER"
+        )
+    return name
+
+
+def _begun(library: Library, row: CollectionRow, name: str, run_id: int, tell: OnEmbedding | None) -> _Embedding:
+    """The run with its model loaded and written down as one of the collection's."""
+    # The models of all collections are kept alike: it is refused where the name stands for other weights.
+    encoder, model = library.encoder_for(replace(row, model_name=name))
+    check_same(model.model, encoder.model)
+    with library.database.write() as connection:
+        row = further_rows.locked_collection(connection, row.id)
+        if row.model_name == name:
+            raise Conflict(f"the collection {row.name!r} was switched to {name} meanwhile")
+        further_rows.add_model(connection, row.id, name)
+        apart = embedding_runs.crashed_at_once(connection, row.id, name, run_id)
+        images = collection_rows.count_images(connection, row.id)
+        lacking = further_rows.count_lacking(connection, row.id, model)
+    if apart:
+        log.warning("the last run ended before it had embedded anything: files are decoded in processes apart now")
+    return _Embedding(library, row, encoder, model, run_id, tell, apart, images, images - lacking)
+
+
+@dataclass
+class _Embedding:
+    """What one run knows."""
+
+    library: Library
+    row: CollectionRow
+    encoder: Encoder
+    model: ModelRow
+    run_id: int
+    tell: OnEmbedding | None
+    apart: bool
+    images: int
+    before: int
+    embedded: int = 0
+    taken_over: int = 0
+    failed: dict[str, FailedFile] = field(default_factory=dict)
+    _noted: int = 0
+    _hopeless: set[tuple[int, str | None]] = field(default_factory=set)
+
+    def execute(self) -> str:
+        """Embed what lacks the model; gives the state in which the run ended."""
+        reader = Reader(self.encoder, self.library.settings.max_pixels, apart=self.apart)
+        threads = self.library.settings.decode_processes or self.library.settings.decode_threads or os.cpu_count() or 1
+        try:
+            self._commit([])
+            with ThreadPoolExecutor(threads, thread_name_prefix="decode") as executor:
+                # What was indexed behind our back is found by another look.
+                for _ in range(LOOKS):
+                    if not self._pass(executor, reader):
+                        break
+        except _Cancelled:
+            return "cancelled"
+        finally:
+            reader.close()
+        return "done"
+
+    def report(self, *, cancelled: bool, seconds: float) -> EmbeddingReport:
+        """What became of it, by the rows as they are now."""
+        with self.library.database.read() as connection:
+            images = collection_rows.count_images(connection, self.row.id)
+            lacking = further_rows.count_lacking(connection, self.row.id, self.model)
+        return EmbeddingReport(
+            collection=self.row.name,
+            model=self.model.model.name,
+            run_id=self.run_id,
+            cancelled=cancelled,
+            images=images,
+            embedded=self.embedded,
+            taken_over=self.taken_over,
+            lacking=lacking,
+            failed=list(self.failed.values()),
+            ready=lacking == 0,
+            seconds=round(seconds, 3),
+        )
+
+    def _pass(self, executor: ThreadPoolExecutor, reader: Reader) -> int:
+        """Embed what lacks the model at this moment; how many images got an embedding."""
+        before = self.embedded
+        batch: list[Prepared] = []
+        for one in ahead(executor, reader.read, self._contents(), self._window()):
+            if isinstance(one, Unread):
+                self._note(one.content.images, one.failures)
+                continue
+            batch.append(one)
+            if len(batch) >= self.encoder.batch_size:
+                self._encode(batch)
+                batch = []
+        self._encode(batch)
+        self._commit([])
+        return self.embedded - before
+
+    def _contents(self) -> Iterator[Content]:
+        """What is to be read; what is known by its hash is taken over on the way."""
+        after = 0
+        while True:
+            with self.library.database.read() as connection:
+                page = further_rows.lacking_images(connection, self.row.id, self.model, after=after, limit=PAGE)
+                contents, without_file = contents_of(
+                    image for image in page if (image.id, image.content_hash) not in self._hopeless
+                )
+                for image in page:  # one that failed, and has another content by now
+                    if (image.id, image.content_hash) not in self._hopeless:
+                        self.failed.pop(image.uri, None)
+                hashes = [content.content_hash for content in contents]
+                known = contents_by_hash(connection, self.model.id, self.model.model.dimension, hashes)
+            if not page:
+                return
+            after = page[-1].id
+            if without_file:
+                self._note([image for image in page if image.content_hash is None], without_file)
+            taken = [content for content in contents if content.content_hash in known]
+            if taken:
+                rows = [
+                    NewEmbedding(image.id, content.content_hash, kept.vector, kept.norm, kept.dtype)
+                    for content in taken
+                    for image in content.images
+                    for kept in (known[content.content_hash],)
+                ]
+                self.taken_over += self._commit(rows)
+            yield from (content for content in contents if content.content_hash not in known)
+
+    def _window(self) -> int:
+        size = self.encoder.model.image_size
+        batch = self.encoder.batch_size
+        fitting = WINDOW_BYTES // (12 * size * size) if size else WINDOW_BATCHES * batch
+        return max(batch, min(WINDOW_BATCHES * batch, fitting))
+
+    def _encode(self, batch: Sequence[Prepared]) -> None:
+        if not batch:
+            return
+        try:
+            encoded = self.encoder.encode_prepared([one.pixels for one in batch])
+        except InvalidVector as error:
+            faulty = set(error.details.get("positions", range(len(batch)))) or set(range(len(batch)))
+            for position in sorted(faulty):
+                content = batch[position].content
+                reason = "the model made no usable embedding of it (not a number, or zero)"
+                self._note(
+                    content.images,
+                    [FailedFile(uri=one.uri, code="no_embedding", reason=reason) for one in content.images],
+                )
+            self._encode([one for position, one in enumerate(batch) if position not in faulty])
+            return
+        rows = [
+            NewEmbedding(image.id, one.content.content_hash, vector, float(norm), self.encoder.dtype)
+            for one, vector, norm in zip(batch, encoded.vectors, encoded.norms, strict=True)
+            for image in one.content.images
+        ]
+        self._commit(rows)
+
+    def _note(self, images: Sequence[StoredFile], failures: Sequence[FailedFile]) -> None:
+        self._hopeless |= {(image.id, image.content_hash) for image in images}
+        self.failed |= {one.uri: one for one in failures}
+
+    def _commit(self, rows: Sequence[NewEmbedding]) -> int:
+        """Keep the embeddings of what is still there and the same; how many. Raises _Cancelled once it is committed."""
+        with self.library.database.write() as connection:
+            row = further_rows.locked_collection(connection, self.row.id)
+            name = self.model.model.name
+            if row.model_name == name or not further_rows.has_model(connection, row.id, name):
+                came = "was switched to it" if row.model_name == name else "has it no longer"
+                raise Conflict(f"the embedding by {name} was given up: the collection {row.name!r} {came}")
+            kept = further_rows.save_embeddings(connection, self.model.id, rows)
+            done, counts = self._standing(kept)
+            wanted = embedding_runs.note_embedding(
+                connection, self.run_id, done, max(self.images, done), counts, self.library.settings.lease_seconds
+            )
+            if len(self.failed) != self._noted:
+                failures = [one.model_dump() for one in self.failed.values()]
+                embedding_runs.note_run_failures(connection, self.run_id, failures)
+        self._noted = len(self.failed)
+        self.embedded += kept
+        if self.tell is not None:
+            self.tell(done, max(self.images, done), len(self.failed))
+        if wanted:
+            raise _Cancelled
+        return kept
+
+    def _standing(self, more: int) -> tuple[int, dict[str, int]]:
+        embedded, failed = self.embedded + more, len(self.failed)
+        counts = {"embedded": embedded, "taken_over": self.taken_over, "failed": failed, "before": self.before}
+        return self.before + embedded + failed, counts
+
+
+def _finish(library: Library, run_id: int, state: str, error: str | None) -> None:
+    try:
+        with library.database.write() as connection:
+            run_rows.finish_run(connection, run_id, state, error)
+    except ClipSearchError as second:  # a full disk, say: the run's own error is the one to be heard
+        log.warning("the end of run %d could not be noted: %s", run_id, second)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, AlreadyRunning):
+        return f"it was not begun: {error.message}"
+    return error.message if isinstance(error, ClipSearchError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,95 @@
+"""Lets requests in: health by threads of its own, others by a line of bounded length, and the rest is told to wait.
+
+waitress' own line has no end, so that under overload every answer, health included, would come later and later. Who
+is not let in gets the same problem that the work slots answer with, at a small part of its cost.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]  # brings no types
+from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher  # type: ignore[import-untyped]
+
+from clipsearch.web.errors import PROBLEM_TYPE
+from clipsearch.web.replies import Problem
+from clipsearch.web.security import HEADERS
+
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+# Requests that wait for a thread, when all are taken: some more than come in the time that a refusal takes.
+LONGEST_LINE = 64
+THREADS_ASIDE = 2
+_DETAIL = "the server has all the work it can hold; try again in a moment"
+
+
+class Refused:
+    """What a request bears that is not let in, where waitress looks for a fault of its own."""
+
+
+class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress brings no types
+    """waitress' dispatcher with an end to its line; ``refused`` is told of each request that is not let in."""
+
+    def __init__(self, refused: Callable[[], None], longest: int = LONGEST_LINE) -> None:
+        super().__init__()
+        self._refused = refused
+        self._longest = longest
+        self._aside = ThreadedTaskDispatcher()
+        self._aside.set_thread_count(THREADS_ASIDE)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return len(self.queue)
+
+    def add_task(self, task: Any) -> None:
+        """Take in the first request of a channel, by whom it is to be answered."""
+        request = task.requests[0]
+        if request.path in HEALTH_PATHS:
+            self._aside.add_task(task)
+        elif len(self.queue) >= self._longest and request.error is None:
+            request.error = Refused()
+            self._refused()
+            self._aside.add_task(task)
+        else:
+            super().add_task(task)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """Stop the threads when they are done; waits ``timeout`` seconds at most."""
+        done = bool(super().shutdown(cancel_pending, timeout))
+        self._aside.shutdown(cancel_pending, 1)
+        return done
+
+
+class _Refusal(Task):  # type: ignore[misc]
+    """Answers 503 and leaves the connection open for the next try."""
+
+    complete = True
+
+    def execute(self) -> None:
+        """Write the answer."""
+        request_id = uuid.uuid4().hex
+        problem = Problem(
+            title="Service Unavailable", status=503, detail=_DETAIL, code="busy", request_id=request_id,
+            details={"retry_after": 1.0},
+        )  # fmt: skip
+        body = json.dumps(problem.model_dump()).encode()
+        self.status = "503 Service Unavailable"
+        self.response_headers.extend(
+            [*HEADERS.items(), ("Content-Type", PROBLEM_TYPE), ("Retry-After", "1"), ("X-Request-Id", request_id),
+             ("Cache-Control", "no-store")]
+        )  # fmt: skip
+        self.content_length = len(body)
+        self.write(b"" if self.request.command == "HEAD" else body)
+
+
+def _fault_task(channel: Any, request: Any) -> Any:
+    return (_Refusal if isinstance(request.error, Refused) else ErrorTask)(channel, request)
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection whose refused requests are answered as problems."""
+
+    error_task_class = staticmethod(_fault_task)

@@ -1,0 +1,28 @@
+"""Images that a request names by address: their bytes, or the error of the first that did not come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clipsearch.errors import ClipSearchError
+from clipsearch.fetching import fetch_images
+from clipsearch.web.context import context
+
+
+def fetched(urls: Sequence[str]) -> list[bytes]:
+    """The bytes of the images at these addresses, in their order.
+
+    Raises NotAllowed where the server may not fetch, or not from there, TooLarge and FetchFailed, which name the
+    place of the address.
+    """
+    if not urls:
+        return []
+    found = []
+    for place, one in enumerate(fetch_images(context().settings, urls)):
+        if isinstance(one, ClipSearchError):
+            one.message = f"the image at the address {place}: {one.message}"
+            one.args = (one.message,)
+            one.details["position"] = place
+            raise one
+        found.append(one.data)
+    return found

@@ -1,0 +1,72 @@
+// Images that are dropped or chosen go to the collection, some at a time, each with what became of it.
+
+import { button, count, find, make, say } from "./elements.js";
+import { refuseStrays, takeChoices, takeDrops, takePastes } from "./intake.js";
+import { api, ask } from "./server.js";
+
+// Few at once: a large one must not hold the rest up, and a server has a limit for one request.
+const AT_ONCE = 4;
+const LARGEST = 16_000_000;
+
+/** Take images for the collection; `added` is called when some have come in. */
+export function startUploads({ added }) {
+  refuseStrays();
+  const take = (files) => upload(files, added);
+  takeDrops(document.body, take);
+  takePastes(take);
+  takeChoices(find("upload"), take);
+}
+
+async function upload(files, added) {
+  const progress = make("progress", { max: files.length, value: 0, "aria-label": "Images sent" });
+  const status = make("p", { className: "hint", role: "status", "aria-live": "polite" });
+  const failed = make("ul", { className: "hint" });
+  const leaving = new AbortController();
+  const stop = button("Stop", () => leaving.abort(), "small");
+  find("uploads").prepend(make("div", { className: "upload stack tight" }, make("div", { className: "row" }, status, stop), progress, failed));
+  const told = { added: 0, unchanged: 0, failed: 0 };
+  let done = 0;
+  for (const part of parts(files)) {
+    say(`${done} of ${count(files.length, "image")} sent`, { place: status });
+    try {
+      const form = new FormData();
+      part.forEach((file) => form.append("image", file, file.name || "pasted image.png"));
+      const { images } = await ask(api("/images"), { method: "POST", body: form, signal: leaving.signal });
+      for (const one of images) {
+        told[one.outcome] += 1;
+        if (one.error) failed.append(make("li", { textContent: `${one.name}: ${one.error.reason}` }));
+      }
+    } catch (error) {
+      if (error.name === "AbortError") break;
+      told.failed += part.length;
+      failed.append(...part.map((file) => make("li", { className: "error", textContent: `${file.name}: ${error.message}` })));
+      if (error.signIn || error.status === 404 || error.code === "unreachable") break;
+    }
+    done += part.length;
+    progress.value = done;
+  }
+  stop.remove();
+  say(summary(told, files.length - done), { error: told.failed > 0 && !told.added, place: status });
+  added();
+}
+
+function summary({ added, unchanged, failed }, left) {
+  const parts = [`${count(added, "image")} added`];
+  if (unchanged) parts.push(`${unchanged} there already`);
+  if (failed) parts.push(`${failed} could not be read`);
+  if (left) parts.push(`${left} not sent`);
+  return `${parts.join(", ")}.`;
+}
+
+function* parts(files) {
+  let part = [], bytes = 0;
+  for (const file of files) {
+    if (part.length && (part.length === AT_ONCE || bytes + file.size > LARGEST)) {
+      yield part;
+      [part, bytes] = [[], 0];
+    }
+    part.push(file);
+    bytes += file.size;
+  }
+  if (part.length) yield part;
+}
