@@ -24,7 +24,7 @@ ifneq ($(REFERENCE_DATA),)
 export CLIPSEARCH_REFERENCE_DATA ?= $(abspath $(REFERENCE_DATA))
 endif
 
-.PHONY: help setup demo serve test golden test-golden test-faults test-contract check lint types format dockerfile-check benchmark benchmark-quick clean distclean
+.PHONY: help setup demo serve test golden test-golden test-faults test-contract screenshots check lint types format dockerfile-check benchmark benchmark-quick clean distclean
 
 help:  ## list the commands
 	@sed -n -E 's/^([a-z-]+):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -53,6 +53,10 @@ test-faults: $(VENV)/.installed-dev  ## only kills, full disks and damaged files
 test-contract: export CLIPSEARCH_CONTRACT_CASES ?= 10000
 test-contract: $(VENV)/.installed-dev  ## only the API against its document, with 10,000 requests
 	@$(BIN)/pytest tests/test_contract.py $(PYTEST_FLAGS)
+
+screenshots: export CLIPSEARCH_SCREENSHOTS := $(CURDIR)/docs/images
+screenshots: $(VENV)/.installed-dev  ## take the README's pictures of the page anew
+	@$(BIN)/pytest -q tests/browser/test_screenshots.py
 
 check: lint types test  ## what CI runs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from clipsearch.answers.statistics import (
     CollectionStatistics,
@@ -14,11 +15,22 @@ from clipsearch.answers.statistics import (
     YearCount,
 )
 from clipsearch.database import Connection
+from clipsearch.database import collections as collection_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database import statistics as numbers
 from clipsearch.database import taggings as tagging_rows
+from clipsearch.database.collections import CollectionState
 from clipsearch.images import uploads_folder, uri_of
 from clipsearch.library import Library
+
+# Of a remembered count: some hundred formats, years and folders.
+_ABOUT_BYTES = 20_000
+
+
+@dataclass(frozen=True)
+class _Counted:
+    images: numbers.ImageNumbers
+    folders: list[tuple[str, int]]
 
 
 def count_collection(library: Library, name: str | None = None) -> CollectionStatistics:
@@ -27,10 +39,10 @@ def count_collection(library: Library, name: str | None = None) -> CollectionSta
     Raises CollectionNotFound.
     """
     row = library.collection(name)
-    uploads = uri_of(uploads_folder(library.settings.data_dir, row.id)) + os.sep
     with library.database.read() as connection:
-        found = numbers.image_numbers(connection, row.id, uploads)
-        folders = numbers.largest_folders(connection, row.id)
+        state = collection_rows.state_of_id(connection, row.id)
+        row = state.row
+        found, folders = _counted(library, connection, state)
         failures = run_rows.count_failures(connection, row.id)
         tags = _tagged(connection, row.id)
     return CollectionStatistics(
@@ -56,6 +68,22 @@ def count_collection(library: Library, name: str | None = None) -> CollectionSta
         tags=tags,
         uploads=UploadCount(images=found.uploads, bytes=found.uploads_size),
     )
+
+
+def _counted(
+    library: Library, connection: Connection, state: CollectionState
+) -> tuple[numbers.ImageNumbers, list[tuple[str, int]]]:
+    """What is counted of the images, remembered for as long as none of them changes."""
+    key = ("statistics", state.row.id, state.row.revision, state.token)
+    kept = library.recent.get(key)
+    if isinstance(kept, _Counted):
+        return kept.images, kept.folders
+    uploads = uri_of(uploads_folder(library.settings.data_dir, state.row.id)) + os.sep
+    counted = _Counted(
+        numbers.image_numbers(connection, state.row.id, uploads), numbers.largest_folders(connection, state.row.id)
+    )
+    library.recent.keep(key, counted, _ABOUT_BYTES)
+    return counted.images, counted.folders
 
 
 def _tagged(connection: Connection, collection_id: int) -> list[TaggedCount]:

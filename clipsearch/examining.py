@@ -7,7 +7,6 @@ import shlex
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +52,7 @@ def examine(library: Library, *, repair: bool = False) -> DoctorReport:
         findings += damaged
         if all(one.repaired or one.code != "damaged_embeddings" for one in damaged):
             findings += _index_findings(library, row, repair=repair)  # damaged rows could not be read for it
-    findings += _orphaned_uploads(library, repair=repair)
+    findings += _orphaned_uploads(library)
     healthy = all(one.severity == "info" or one.repaired for one in findings)
     return DoctorReport(healthy=healthy, checked=checked, findings=findings)
 
@@ -192,24 +191,22 @@ def _count_tags(library: Library, row: CollectionRow, checked: dict[str, int]) -
         checked[name] = checked.get(name, 0) + count
 
 
-def _orphaned_uploads(library: Library, *, repair: bool) -> Iterator[Finding]:
+def _orphaned_uploads(library: Library) -> Iterator[Finding]:
     """Files of uploads that no image speaks of, as a process leaves them that was killed between the two. Young ones
-    are left out: whoever keeps them may be about to speak of them."""
+    are left out: whoever keeps them may be about to speak of them. None is ever deleted here: after a backup was
+    restored these may be all that is left of an image."""
     old = time.time() - _MINUTES_TO_COMMIT * 60
     files = [path for path in kept_uploads(library.settings.data_dir) if _written_before(path, old)]
     if not files:
         return
     with library.database.read() as connection:
         known = image_rows.present_uris(connection, [uri_of(path) for path in files])
-    orphans = [path for path in files if uri_of(path) not in known]
+    orphans = [str(path) for path in files if uri_of(path) not in known]
     if orphans:
-        if repair:
-            for path in orphans:
-                with suppress(OSError):
-                    path.unlink()
-        yield _finding("orphaned_uploads", "warning",
-                       f"{len(orphans)} uploaded files belong to no image; --repair deletes them",
-                       [str(path) for path in orphans], repaired=repair)  # fmt: skip
+        yield _finding("orphaned_uploads", "info",
+                       f"{len(orphans)} uploaded files belong to no image, as after a request that was cut short or a "
+                       "backup that was restored; what is not wanted may be deleted, the rest can be added again: "
+                       "clipsearch add FILE", orphans)  # fmt: skip
 
 
 def _written_before(path: Path, moment: float) -> bool:

@@ -222,8 +222,12 @@ class Indexes:
 
     def rebuild(self, collection: CollectionRow) -> None:
         """Throw the index away, in memory and on disk, and build it from rows."""
-        self._throw_away(collection, self._held(collection))
+        self.discard(collection)
         self.keep_snapshot(collection)
+
+    def discard(self, collection: CollectionRow) -> None:
+        """Throw the index away, in memory and on disk; the next search builds it from rows."""
+        self._throw_away(collection, self._held(collection))
 
     def _throw_away(self, collection: CollectionRow, held: _Held) -> None:
         with held.saving, held.lock:

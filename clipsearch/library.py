@@ -216,7 +216,7 @@ class Library:
                 collection_rows.delete_collection(connection, collection.name)
 
     def delete_collection(self, name: str) -> None:
-        """Delete a collection with all that belongs to it, uploads too; the image files stay. Raises
+        """Delete a collection with all that belongs to it, uploads too; indexed files stay. Raises
         CollectionNotFound."""
         row = self.collection(name)
         with self.lease(row, "deleting"), self.database.write() as connection:
@@ -271,6 +271,10 @@ class Library:
         """What makes text embeddings by the collection's model, where that is in memory."""
         encoder = self.loaded_encoder(collection.model_name)
         return None if encoder is None else lambda texts: encoder.encode_texts(list(texts)).vectors
+
+    def discard_index(self, collection: CollectionRow) -> None:
+        """Throw the index away, in memory and on disk; the next search builds it from rows."""
+        self._indexes.discard(collection)
 
     def rebuild_index(self, collection: CollectionRow) -> None:
         """Throw the index away, in memory and on disk, and build it from rows."""

@@ -25,6 +25,7 @@ _FOR_TESTS = {
     "CLIPSEARCH_REQUIRE_BROWSER",
     "CLIPSEARCH_REQUIRE_CLIENTS",
     "CLIPSEARCH_REQUIRE_SERVERS",
+    "CLIPSEARCH_SCREENSHOTS",
 }
 for _name in [name for name in os.environ if name.upper().startswith("CLIPSEARCH_") and name not in _FOR_TESTS]:
     del os.environ[_name]
@@ -41,7 +42,8 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 hypothesis.settings.register_profile("clipsearch", deadline=None)
 hypothesis.settings.load_profile("clipsearch")
 
-pytest_plugins = ["postgres_fixture", "library_fixtures", "golden_fixtures"]  # the second imports the first
+# The second imports the first.
+pytest_plugins = ["postgres_fixture", "library_fixtures", "golden_fixtures", "book_fixture"]
 
 _GOLDEN_RUNS = pytest.StashKey[int]()
 

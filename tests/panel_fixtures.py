@@ -1,4 +1,4 @@
-"""A served site with label sets and tags for the tests of the views beside the search, and a page that heard nothing."""
+"""A served site for the tests of the views beside the search, and a page that heard nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from library_fixtures import draw
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Error, Page
 from web_fixtures import API, Site, small_site
 
 from clipsearch.encoder import Encoder
@@ -34,6 +34,11 @@ class Served:
         """Store a label set."""
         answer = self.site.client.put(f"{API}/label-sets/{name}", json={"labels": labels, **rest})
         assert answer.status_code < 300, answer.get_data()
+
+    def make(self, collection: str) -> None:
+        """Make a collection."""
+        answer = self.site.client.post(f"{API}/collections", json={"name": collection})
+        assert answer.status_code == 201, answer.get_data()
 
     def tag(self, name: str, labels: list[Any], **rest: Any) -> None:
         """Store a label set and apply it."""
@@ -75,15 +80,29 @@ class Visitor:
     heard: list[str] = field(default_factory=list)
 
     def wait(self, expression: str, value: Any = None) -> None:
-        """Wait for an expression to be true; Playwright's own wait asks by eval, which the policy of the page forbids."""
+        """Wait for an expression; Playwright's own wait asks by eval, which the policy of the page forbids."""
         deadline = time.monotonic() + WAIT / 1000
-        while not self.page.evaluate(expression, value):
-            assert time.monotonic() < deadline, (expression, value, self.page.inner_text("main"))
+        while not self._holds(expression, value):
+            assert time.monotonic() < deadline, (expression, value, self.heard, self.page.inner_html("main")[:6000])
             self.page.wait_for_timeout(20)
 
+    def _holds(self, expression: str, value: Any) -> bool:
+        try:
+            return bool(self.page.evaluate(expression, value))
+        except Error as error:
+            if "context was destroyed" in error.message:  # another page is on its way
+                return False
+            raise
+
     def wait_for_text(self, selector: str, text: str) -> None:
-        self.wait("([selector, text]) => (document.querySelector(selector) || document.body).textContent.includes(text)"
-                  " && Boolean(document.querySelector(selector))", [selector, text])  # fmt: skip
+        """Wait until the first element of a selector is there and holds a text."""
+        self.wait("([selector, text]) => Boolean(document.querySelector(selector)?.textContent.includes(text))",
+                  [selector, text])  # fmt: skip
+
+    def too_wide(self) -> list[str]:
+        """What reaches beyond the window."""
+        found: list[str] = self.page.evaluate(_TOO_WIDE)
+        return found
 
     def faults(self) -> list[str]:
         """What axe objects to."""
@@ -122,6 +141,9 @@ def give(page: Page, selector: str, kind: str, files: list[Path]) -> None:
     page.evaluate(_GIVE, [selector, kind, [[one.name, list(one.read_bytes())] for one in files]])
 
 
+_TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+  [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth)
+    .map((one) => `${one.tagName}.${one.className}#${one.id}: ${one.textContent.slice(0, 60)}`)"""
 _GIVE = """([selector, kind, files]) => {
   const given = new DataTransfer();
   for (const [name, bytes] of files) given.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));

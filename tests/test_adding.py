@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from clipsearch.adding import NewPicture, add_pictures
 from clipsearch.answers import ImageInfo
 from clipsearch.browsing import list_failures, list_images, original, remove_images, show_image, thumbnail
 from clipsearch.database import images
+from clipsearch.database.collections import CollectionRow
+from clipsearch.database.leases import Lease
 from clipsearch.errors import (
     Busy,
     CollectionNotFound,
@@ -319,8 +322,37 @@ def test_the_doctor_finds_files_that_nobody_speaks_of(library: Library) -> None:
         os.utime(path, (1_000_000_000, 1_000_000_000))
     (found,) = [one for one in examine(library).findings if one.code == "orphaned_uploads"]
     assert sorted(found.subjects) == sorted(map(str, orphans))
-    examine(library, repair=True)
-    assert kept(library) == [Path(path_of(image.uri))]
+    assert examine(library, repair=True).healthy
+    assert len(kept(library)) == 4, "after a restored backup they may be all that is left"
+
+
+def test_no_name_leads_out_of_the_folder_of_uploads(library: Library, tmp_path: Path) -> None:
+    steps = [
+        "..",
+        "....",
+        "%2e%2e",
+        "..%2f",
+        "..\\",
+        "/",
+        "//",
+        "~",
+        "C:",
+        "\\\\host\\share",
+        ".\u2215..",
+        "\uff0e\uff0e",
+        "\x00",
+    ]
+    names = [f"{one}{apart}{rest}" for one in steps for apart in ("", "/", "\\", "/../", "\x00/")
+             for rest in ("etc/passwd", "../../clipsearch.db", "a.png")]  # fmt: skip
+    before = sorted(str(path) for path in tmp_path.rglob("*") if "uploads" not in path.parts)
+    for start in range(0, len(names), 30):
+        add(library, *(new(1, name) for name in names[start : start + 30]))
+    uploads = (library.settings.data_dir / "uploads" / str(library.collection().id)).resolve()
+    for image in list_images(library, limit=1_000):
+        path = Path(path_of(image.uri))
+        assert path.resolve().parent.parent.parent == uploads
+        assert path.read_bytes() == png(1)
+    assert sorted(str(path) for path in tmp_path.rglob("*") if "uploads" not in path.parts) == before
 
 
 @pytest.mark.parametrize(
@@ -377,3 +409,21 @@ def vector_of(library: Library, collection: str) -> NDArray[np.float32]:
     view = library.index(library.collection(collection))
     assert view is not None
     return view.index.vectors(np.array([image.id]))
+
+
+def test_a_collection_that_is_deleted_meanwhile_gets_nothing(
+    any_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = any_library
+    library.ensure_collection()
+    real = library.lease
+
+    def too_late(row: CollectionRow, purpose: str) -> AbstractContextManager[Lease]:
+        monkeypatch.undo()
+        library.delete_collection(row.name)
+        return real(row, purpose)
+
+    monkeypatch.setattr(library, "lease", too_late)
+    with pytest.raises(CollectionNotFound):
+        add_pictures(library, [new(1)])
+    assert not kept(library)

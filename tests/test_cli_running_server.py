@@ -24,6 +24,7 @@ from clipsearch.answers import Hit, SearchAnswer
 # Beside what no command may load for its help: the half of the standard library that a search can do without.
 KEPT_OUT = {"torch", "open_clip", "onnxruntime", "faiss", "sqlalchemy", "numpy", "PIL", "pydantic", "pydantic_settings",
             "flask", "rich", "psutil", "filelock", "asyncio"}  # fmt: skip
+_NUMBER = re.compile(r"[-+]?[0-9]+\.[0-9]+")
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,18 @@ def test_pictures_go_to_the_server_as_bytes(server: Running, shelf: Shelf) -> No
 def test_people_and_scripts_see_no_difference(server: Running, shelf: Shelf, form: tuple[str, ...]) -> None:
     told, own = both(shelf, "search", "a red boat", *form)
     assert told.out == own.out
+
+
+@pytest.mark.parametrize("more", [("--explain",), ("--group-by", "format"), ("--histogram", "--sort", "oldest")])
+def test_whatever_is_told_of_an_answer_is_the_same(server: Running, shelf: Shelf, more: tuple[str, ...]) -> None:
+    told, own = both(shelf, "search", "a red boat", "--minus", "0.5:the moon", *more)
+    told_words, own_words = told.text.split(), own.text.split()
+    assert [one for one in told_words if not _NUMBER.fullmatch(one)] == [
+        one for one in own_words if not _NUMBER.fullmatch(one)
+    ]
+    assert [float(one) for one in told_words if _NUMBER.fullmatch(one)] == pytest.approx(
+        [float(one) for one in own_words if _NUMBER.fullmatch(one)], abs=2e-3
+    )
 
 
 def test_each_hit_on_its_line_is_that_of_the_process_itself(server: Running, shelf: Shelf) -> None:

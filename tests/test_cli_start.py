@@ -10,8 +10,8 @@ import pytest
 from cli_fixtures import Outcome, Shelf, call, indexed_shelf, new_shelf, spawn
 
 COMMANDS = (
-    "index search similar classify labels tags review evaluate collections images export import backup restore "
-    "models status failures doctor db config serve demo"
+    "index add search similar embed classify labels tags review evaluate collections images export import backup "
+    "restore models status failures doctor db config serve mcp keys demo"
 ).split()
 HEAVY = {"torch", "open_clip", "faiss", "sqlalchemy", "alembic", "numpy", "PIL", "pydantic", "flask", "rich"}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from library_fixtures import draw_many, picture
 from pydantic import ValidationError
@@ -21,10 +22,12 @@ from clipsearch.authorizing import create_key
 from clipsearch.client import Client, InvalidRequest, NoAnswer, Progress, ServerError
 from clipsearch.client import jobs as job_module
 from clipsearch.client import transport as transport_module
+from clipsearch.client.problems import error_of
 from clipsearch.encoder import Encoder
 from clipsearch.errors import (
     AlreadyExists,
     Busy,
+    ClipSearchError,
     CollectionNotFound,
     ConfigError,
     EmptyText,
@@ -274,6 +277,23 @@ def test_errors_are_those_of_the_house(client: Client) -> None:
         client.images.thumbnail(1, collection="default", size=1)  # type: ignore[arg-type]
     with pytest.raises(ValidationError):
         client.search("x", k=0)
+
+
+def _below(kind: type[ClipSearchError]) -> list[type[ClipSearchError]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in _below(below))]
+
+
+@pytest.mark.parametrize("kind", [one for one in _below(ClipSearchError) if one.__module__ == "clipsearch.errors"])
+def test_every_code_of_the_house_is_raised_as_itself(kind: type[ClipSearchError]) -> None:
+    details = {"retry_after": 2.0, "message": "other", "position": 3}
+    body = {"code": kind.code, "detail": "what went wrong", "request_id": "r1", "details": details}
+    said = httpx2.Response(400, json=body, headers={"Content-Type": "application/problem+json"})
+    error = error_of(said)
+    assert type(error) is kind
+    assert error.message == "what went wrong"
+    assert (error.details["position"], error.details["request_id"]) == (3, "r1")
+    if isinstance(error, Busy):
+        assert error.retry_after == 2.0
 
 
 @pytest.mark.parametrize("mishaps", [[503, 503], [429], [502, "cut", 504], ["cut", "cut", "cut"]])

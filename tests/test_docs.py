@@ -18,14 +18,20 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def _shell_lines() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.S)
-    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def _commands() -> list[list[str]]:
-    lines = [line for line in _shell_lines() if line.startswith("clipsearch ")]
-    return [shlex.split(line.split(" | ")[0], comments=True)[1:] for line in lines]
+    """Every command of ours in the shell blocks of the documents, once each."""
+    found = {}
+    for guide in GUIDES:
+        for block in re.findall(r"```sh\n(.*?)```", guide.read_text(encoding="utf-8"), flags=re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                ours = re.match(r"\s*(?:[A-Z_]+=\S+ )*clipsearch ([^|]*)", line)
+                if ours:
+                    words = shlex.split(ours[1], comments=True)
+                    found[tuple(words)] = words
+    return list(found.values())
 
 
 def test_the_readme_names_no_setting_that_is_not_there() -> None:
@@ -42,7 +48,7 @@ def test_the_readme_gives_the_defaults_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("words", _commands(), ids=" ".join)
-def test_every_command_of_the_readme_is_understood(words: list[str], tmp_path: Path) -> None:
+def test_every_command_of_the_documents_is_understood(words: list[str], tmp_path: Path) -> None:
     from clipsearch.cli.commands import cli
 
     command: click.Command = cli

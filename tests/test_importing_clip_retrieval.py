@@ -175,8 +175,8 @@ def test_columns_of_every_kind_are_kept_or_said_to_be_lost(library: Library, tmp
     assert not {"not a number", "nothing"} & kept.keys()
     left = 70 - (64 - len([name for name in kept if not name.startswith("more")]))
     assert report.warnings == [
-        "1 texts are longer than 2,000 characters and were cut",
-        f"{left} columns were left out: an image has 64 attributes of 16,000 bytes at most",
+        "texts beyond 2,000 characters that were cut: 1",
+        f"columns that were left out, for an image has 64 attributes of 16,000 bytes at most: {left}",
     ]
 
 

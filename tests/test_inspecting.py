@@ -17,7 +17,7 @@ def test_status_counts_what_is_there(library: Library, photos: Path) -> None:
     report = status(library)
     assert [(one.name, one.images, one.failures) for one in report.collections] == [("default", 12, 1)]
     assert [(one.name, one.embeddings) for one in report.models] == [(library.settings.model, 12)]
-    assert report.schema_revision == "0002"
+    assert report.schema_revision == "0003"
     assert report.collections == list_collections(library)
     shown = show_collection(library)
     assert shown.index is not None

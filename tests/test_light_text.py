@@ -102,6 +102,7 @@ def test_rows_and_what_is_said_of_texts_are_those_of_the_full_encoder(
     assert light.model == full.model
     assert light.vocabulary == full.vocabulary
     assert light.truncated(TEXTS) == full.truncated(TEXTS)
+    assert light.token_counts(TEXTS) == full.token_counts(TEXTS)
     assert [light.unknown_words(text) for text in TEXTS] == [full.unknown_words(text) for text in TEXTS]
 
 
@@ -144,6 +145,7 @@ def test_tokens_are_those_of_open_clip(readers: dict[str, tuple[TextReader, Ligh
     def law(text: str) -> None:
         np.testing.assert_array_equal(light.tokens([text]), full.tokens([text]))
         assert light.truncated([text]) == full.truncated([text])
+        assert light.counts([text]) == full.counts([text])
 
     law()
 
@@ -180,6 +182,7 @@ def test_a_tokenizer_of_hugging_face_gives_the_same_tokens(checkpoints: Checkpoi
     texts = ["A RED boat!", "boat " * 63, "boat " * 64, "boat " * 200, "", "Ein Café &amp; 🚲"]
     np.testing.assert_array_equal(light._reader.tokens(texts), full._reader.tokens(texts))
     assert light.truncated(texts) == full.truncated(texts)
+    assert light.token_counts(texts) == full.token_counts(texts)
     np.testing.assert_allclose(light.encode_texts(texts).vectors, full.encode_texts(texts).vectors, atol=1e-5)
     rules = {**text_export._token_rules(loaded.tokenizer), "blanked": 1}
     blanked = FastTokens(rules, runtime_file(tmp_path / "runtimes", FAST_FILE), 64)

@@ -241,3 +241,17 @@ def test_over_http_it_answers_to_this_machine_and_to_no_page_of_another(
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_where_the_extra_is_missing_the_command_says_how_to_get_it(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"mcp", "mcp_types"}]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.startswith("clipsearch.mcp_server")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    monkeypatch.delattr("clipsearch.mcp_server")
+    done = indexed_shelf(tmp_path_factory.getbasetemp()).call("mcp")
+    assert done.code == 1
+    assert "pip install 'clipsearch[mcp]'" in done.err

@@ -23,7 +23,7 @@ def default(name: str) -> Any:
 
 
 def longest(kind: Any) -> int:
-    return next(one.max_length for one in kind.__metadata__[0].metadata if hasattr(one, "max_length"))
+    return int(next(one.max_length for one in kind.__metadata__[0].metadata if hasattr(one, "max_length")))
 
 
 LIMITS = {

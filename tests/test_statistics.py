@@ -125,3 +125,13 @@ def test_only_the_largest_folders_are_named(library: Library, photos: Path) -> N
     assert len(folders) == 20
     assert folders[0] == FolderCount(folder=str(photos / "24"), images=2)
     assert folders[1].folder == str(photos / "00")
+
+
+def test_numbers_are_those_of_this_moment(library: Library, photos: Path) -> None:
+    draw(photos / "a.png", 1)
+    index(library, photos)
+    assert count_collection(library).images == count_collection(library).images == 1
+    draw(photos / "b.png", 2)
+    index(library, photos)
+    again = count_collection(library)
+    assert (again.images, again.folders[0].images, again.revision) == (2, 2, 2)

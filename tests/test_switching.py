@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -385,7 +385,7 @@ def test_no_search_mixes_two_models(tmp_path: Path, migrated_file: Path, dimensi
         threads = [threading.Thread(target=ask, args=(library, seed)) for seed in range(4)]
         for thread in threads:
             thread.start()
-        for turn in range(24):
+        for turn in range(12):
             switch_model(library, OLD if turn % 2 else NEW, keep_snapshot=turn % 3 == 0)
         ending.set()
         for thread in threads:
@@ -622,3 +622,28 @@ def test_a_page_of_lacking_images_ends_nowhere_early(two: Library, monkeypatch: 
     assert add_model(two, NEW).ready
     found: list[CollectionModel] = list_models(two).models
     assert found[1].embedded == PICTURES
+
+
+def test_a_server_whose_collection_was_switched_elsewhere_is_ready_when_it_has_the_model(
+    two: Library, tmp_path: Path, database_url: str
+) -> None:
+    from clipsearch.web.readiness import Watch
+
+    add_model(two, NEW)
+    watch = Watch(two)
+    watch.start()
+    wait_until(lambda: watch.state().ready)
+    encoder = two._encoders.pop(NEW)
+    with library_of_two(tmp_path / "elsewhere", database_url=database_url) as other:
+        switch_model(other, NEW)
+    assert watch.state().ready is False
+    wait_until(lambda: "open_clip_config.json" in watch.state().model)  # it was tried, and there is no such folder
+    two._encoders[NEW] = encoder
+    wait_until(lambda: watch.state().ready)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

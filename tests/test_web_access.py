@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from access_fixtures import Keys, bearer, fresh_client, locked_site, make_keys
+from cli_fixtures import call
 from web_fixtures import API, IMAGES, Contract, Site, running_server, small_site
 
 from clipsearch.authorizing import create_key, list_keys, revoke_key
@@ -269,6 +273,20 @@ def test_a_page_without_a_key_leads_to_the_sign_in_and_back(site: Site, keys: Ke
     assert client.get("/").status_code == 401  # a program that takes anything wants no page
 
 
+def test_who_is_signed_in_and_follows_a_link_from_another_site_is_not_asked_again(site: Site, keys: Keys) -> None:
+    client, linked = fresh_client(site), {**PAGE, "Sec-Fetch-Site": "cross-site"}
+    # The browser leaves the cookie out, and the page has it come once more, which brings it.
+    away = client.get("/labels", headers=linked)
+    form = client.get(away.headers["Location"], headers=linked)
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', form.text)
+    assert found is not None
+    once_more = html.unescape(found[1])
+    assert "refresh" not in client.get(once_more, headers=linked).text
+    client.post(f"{API}/session", json={"key": keys.read.key})
+    back = client.get(once_more, headers=PAGE)
+    assert (back.status_code, back.headers["Location"]) == (303, "/labels")
+
+
 def test_a_wrong_key_on_the_form_is_told_and_not_shown(site: Site) -> None:
     answer = fresh_client(site).post("/sign-in", data={"key": "cs_not_a_key_at_all", "next": "/labels"})
     assert answer.status_code == 401
@@ -520,18 +538,18 @@ def test_no_secret_gets_into_a_log_or_an_answer(
 def test_a_real_server_that_asks_for_a_key_and_a_command_beside_it(
     tmp_path: Path, shared_encoder: Encoder, model_folder: Path
 ) -> None:
-    from cli_fixtures import call
-
     with small_site(tmp_path, shared_encoder, pictures=2) as site:
         made = create_key(site.library, "x")
     environment = {"CLIPSEARCH_DATA_DIR": str(tmp_path / "data"), "CLIPSEARCH_MODEL": str(model_folder),
                    "CLIPSEARCH_DEVICE": "cpu", "CLIPSEARCH_DTYPE": "float32", "CLIPSEARCH_RUNTIME": "auto"}  # fmt: skip
-    with running_server(tmp_path, str(model_folder), require_key="always") as server:
+    with running_server(tmp_path, str(model_folder), require_key="always", trusted_proxies=1) as server:
         assert server.get(f"{API}/status")[0] == 401
-        from urllib.request import Request
-
         request = Request(f"{server.address}{API}/status", headers=bearer(made))
         assert server.send(request)[0] == 200
+        proxied = {"X-Forwarded-Proto": "https", "Content-Type": "application/json"}
+        body = json.dumps({"key": made.key}).encode()
+        with urlopen(Request(f"{server.address}{API}/session", body, proxied)) as signed_in:
+            assert signed_in.headers["Set-Cookie"].startswith("__Host-clipsearch_session=")
         done = call("search", "a red boat", "--json", "--server", environment=environment)
         assert done.code == 0, done.err
         assert len(done.answer["hits"]) == 2

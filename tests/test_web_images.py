@@ -6,6 +6,8 @@ import base64
 import datetime as dt
 import io
 import json
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,15 @@ def test_a_request_that_cannot_be_met_adds_nothing(body: Any, status: int, uncha
     assert not list(kept_uploads(unchanged_site.library.settings.data_dir))
     if status == 403:
         assert "CLIPSEARCH_FETCH_URLS" in answer.get_json()["detail"]
+
+
+def test_a_bomb_is_refused_by_its_header(client: CheckedClient) -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    answer = client.post(IMAGES, data={"image": (io.BytesIO(bomb), "bomb.png")})
+    assert answer.status_code == 201
+    assert answer.get_json()["images"][0]["error"]["code"] == "too_many_pixels"
 
 
 def test_a_form_beyond_the_limits_is_refused(client: CheckedClient) -> None:

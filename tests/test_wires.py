@@ -96,10 +96,16 @@ def test_a_wire_is_there_only_when_it_is_named(site: WireSite, wire: str) -> Non
     assert ask(site.client(compat=(wire,)), site, wire).status_code == 200
 
 
-def test_what_stands_in_the_document_does_not_hang_on_the_wires(site: WireSite) -> None:
-    plain, with_wires = site.client(compat=()), site.client()
-    path = "/api/v1/openapi.json"
-    assert plain.get(path).get_json()["paths"] == with_wires.get(path).get_json()["paths"]
+def test_the_document_does_not_speak_of_wires(client: FlaskClient) -> None:
+    paths = set(client.get("/api/v1/openapi.json").get_json()["paths"])
+    assert "/api/v1/embeddings" in paths
+    assert not paths & wire_paths(client)
+
+
+def wire_paths(client: FlaskClient) -> set[str]:
+    """The paths that only wires answer."""
+    rules = client.application.url_map.iter_rules()
+    return {rule.rule for rule in rules if rule.endpoint.startswith("wire-")}
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,18 @@ def test_a_wire_is_open_to_the_networks_that_are_named_and_to_no_others(site: Wi
     assert {asked(INSIDE, other) for other in WIRES if other != wire} == {401}
     for path in ("/api/v1/collections", "/indices-list" if wire != "clip-retrieval" else "/meta"):
         assert opened.get(path, environ_base={"REMOTE_ADDR": INSIDE}).status_code == 401
+
+
+def test_programs_of_an_open_network_are_greeted_and_pages_are_not(site: WireSite) -> None:
+    opened = site.client(require_key="always", compat_open=f"immich@{NETWORK}")
+
+    def got(address: str, accept: str, path: str = "/") -> int:
+        return opened.get(path, headers={"Accept": accept}, environ_base={"REMOTE_ADDR": address}).status_code
+
+    assert got(INSIDE, "*/*") == 200
+    assert got(OUTSIDE, "*/*") == 401
+    assert got(INSIDE, "text/html") == 303
+    assert got(INSIDE, "*/*", "/?q=boat") == 401
 
 
 def test_who_claims_to_come_from_an_open_network_is_not_believed(site: WireSite) -> None:
@@ -298,6 +316,15 @@ def test_roboflows_rows_are_those_of_the_model_and_not_of_unit_length(site: Wire
     rows = np.array(client.post("/clip/embed_image", json={"image": images}).get_json()["embeddings"])
     seen = site.encoder.encode_images([open_picture(one).picture for one in site.pictures])
     assert np.allclose(rows, seen.vectors * seen.norms[:, None], rtol=1e-3, atol=1e-3)
+
+
+def test_the_family_of_models_alone_means_the_served_one(client: FlaskClient) -> None:
+    plain = client.post("/clip/embed_text", json={"text": "a boat"}).get_json()["embeddings"]
+    for name in ("clip", "clip/demo", None):
+        body = {"text": "a boat", "model_id": name}
+        assert client.post("/clip/embed_text", json=body).get_json()["embeddings"] == plain
+    other = {"text": "a boat", "model_id": "clip/ViT-B-16"}
+    assert client.post("/clip/embed_text", json=other).status_code == 404
 
 
 def test_a_comparison_is_the_cosine(site: WireSite, client: FlaskClient) -> None:
@@ -669,14 +696,13 @@ def test_an_address_that_the_guard_refuses_is_not_fetched(site: WireSite, addres
     assert knn(client, image_url=address).status_code == response.status_code
 
 
-def test_the_guides_name_every_wire_setting_and_path(site: WireSite) -> None:
+def test_the_guides_name_every_wire_setting_and_path(client: FlaskClient) -> None:
     docs = Path(__file__).parents[1] / "docs"
     guide = (docs / "wires.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([\w-]+)` \| ", guide, flags=re.M)) >= set(WIRES)
     for name in ("COMPAT", "COMPAT_OPEN", "COMPAT_MODELS"):
         assert f"CLIPSEARCH_{name}=" in guide
-    rules = {rule.rule for rule in site.app().url_map.iter_rules() if rule.endpoint.startswith("wire-")}
-    assert all(f"`{rule}`" in guide or f" {rule}`" in guide or rule.endswith("/ready") for rule in rules)
+    assert all(f"`{rule}`" in guide or f" {rule}`" in guide or rule.endswith("/ready") for rule in wire_paths(client))
 
 
 @pytest.mark.parametrize("name", ["wires.md", "moving.md"])

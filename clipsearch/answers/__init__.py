@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clipsearch.answers.access import Caller, KeyInfo, KeyList, NewKey
 from clipsearch.answers.base import Answer, FailedFile
 from clipsearch.answers.embeddings import EmbeddingInfo, EmbeddingsAnswer
 from clipsearch.answers.evaluation import (
@@ -64,6 +65,7 @@ __all__ = [
     "Answer",
     "CalibrationBin",
     "CalibrationReport",
+    "Caller",
     "CategoryCount",
     "CategoryShare",
     "ClassCount",
@@ -93,6 +95,8 @@ __all__ = [
     "IndexInfo",
     "IndexRecallAnswer",
     "IndexingReport",
+    "KeyInfo",
+    "KeyList",
     "LabelCount",
     "LabelCurve",
     "LabelFigures",
@@ -103,6 +107,7 @@ __all__ = [
     "MeasuredFigure",
     "Mistake",
     "ModelInfo",
+    "NewKey",
     "Prediction",
     "RecallFigures",
     "ReferenceReport",

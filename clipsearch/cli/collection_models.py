@@ -47,6 +47,7 @@ def add(model: str, collection: str | None, as_json: bool) -> None:
     from clipsearch.switching import add_model
 
     with open_library() as library, progress_shown() as tell:
+        model = library.model_name(model)
         tell(Progress("loading the model", 0, None))
         report = add_model(
             library,

@@ -126,7 +126,7 @@ def rename(name: str, new_name: str, as_json: bool) -> None:
 @json_option
 @library_options
 def delete(name: str, yes: bool, as_json: bool) -> None:
-    """Delete a collection with its embeddings; the image files stay."""
+    """Delete a collection with its embeddings and added images; indexed files stay."""
     from clipsearch.inspecting import show_collection
 
     with open_library() as library:
@@ -137,7 +137,7 @@ def delete(name: str, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"deleted": name})
     else:
-        say(f"collection {shown(name)!r} deleted; the image files are where they were")
+        say(f"collection {shown(name)!r} deleted; files that were indexed are where they were")
 
 
 def _index_lines(index: IndexInfo) -> dict[str, str]:

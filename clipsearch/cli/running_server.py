@@ -79,7 +79,7 @@ class ToldAnswer:
     @property
     def histogram(self) -> Histogram | None:
         """How the scores are spread, where that was asked for."""
-        return None if self.whole["histogram"] is None else self.checked().histogram
+        return None if self.whole.get("histogram") is None else self.checked().histogram
 
     def checked(self) -> SearchAnswer:
         """The same as the object that this process would have made."""

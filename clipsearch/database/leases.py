@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from clipsearch.database.clock import now
 from clipsearch.database.schema import lease as table
 from clipsearch.database.upsert import upsert_into
-from clipsearch.errors import AlreadyRunning, LeaseLost
+from clipsearch.errors import AlreadyRunning, CollectionNotFound, LeaseLost
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ _COLUMNS = [table.c[name] for name in Lease.__dataclass_fields__]
 
 
 def acquire_lease(connection: Connection, collection_id: int, purpose: str, seconds: float) -> Lease:
-    """Take the lease for ``seconds``. Raises AlreadyRunning, which says who holds it and until when."""
+    """Take the lease for ``seconds``. Raises AlreadyRunning, which says who holds it and until when;
+    CollectionNotFound for a collection that was deleted meanwhile."""
     stamp = now(connection)
     row = connection.execute(select(table).where(table.c.collection_id == collection_id).with_for_update()).first()
     if row is not None:
@@ -55,7 +57,7 @@ def acquire_lease(connection: Connection, collection_id: int, purpose: str, seco
         acquired_at=stamp,
         expires_at=stamp + dt.timedelta(seconds=seconds),
     )
-    taken = connection.execute(
+    statement = (
         upsert_into(connection, table)
         .values(
             **lease.__dict__,
@@ -66,7 +68,11 @@ def acquire_lease(connection: Connection, collection_id: int, purpose: str, seco
         )
         .on_conflict_do_nothing()
         .returning(table.c.token)
-    ).first()
+    )
+    try:
+        taken = connection.execute(statement).first()
+    except IntegrityError as error:
+        raise CollectionNotFound("the collection was deleted a moment ago") from error
     if taken is None:  # another was first, by a moment
         raise _refusal(connection.execute(select(table).where(table.c.collection_id == collection_id)).one())
     return lease

@@ -6,11 +6,12 @@ import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, String, case, extract, func, select
+from sqlalchemy import Connection, case, collate, extract, func, select
 
 from clipsearch.database.schema import image as table
 
 FOLDERS = 20
+ROWS = 10_000
 
 
 @dataclass
@@ -66,25 +67,22 @@ def image_numbers(connection: Connection, collection_id: int, uploads: str) -> I
 
 def largest_folders(connection: Connection, collection_id: int) -> list[tuple[str, int]]:
     """The folders with the most images right in them; a uri without a folder counts for none."""
-    folder = _folder(connection)
-    images = func.count()
-    query = (
-        select(folder, images)
-        .where(table.c.collection_id == collection_id, table.c.gone == 0, folder != "")
-        .group_by(folder)
-        .order_by(images.desc(), folder)
-        .limit(FOLDERS)
-    )
-    return [(str(name), int(count)) for name, count in connection.execute(query)]
-
-
-def _folder(connection: Connection) -> ColumnElement[str]:
-    """The uri up to its last slash, which neither database has a function for."""
+    there = (table.c.collection_id == collection_id, table.c.gone == 0)
     if connection.dialect.name == "sqlite":
-        return func.rtrim(func.rtrim(table.c.uri, func.replace(table.c.uri, "/", "")), "/", type_=String())
+        # Which has no function that finds the last slash; by those that it has this takes four times as long.
+        counts: Counter[str] = Counter()
+        uris = connection.execute(select(table.c.uri).where(*there).execution_options(yield_per=ROWS)).scalars()
+        for part in uris.partitions():
+            counts.update(uri.rpartition("/")[0] for uri in part)
+        del counts[""]
+        return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:FOLDERS]
     behind = func.strpos(func.reverse(table.c.uri), "/")
-    kept = func.length(table.c.uri) - behind
-    return case((behind == 0, ""), else_=func.rtrim(func.left(table.c.uri, kept), "/"))
+    folder = case((behind == 0, ""), else_=func.left(table.c.uri, func.length(table.c.uri) - behind))
+    images = func.count()
+    query = select(folder, images).where(*there, folder != "").group_by(folder)
+    # Ties in the order of the letters' codes, as above, and not of the server's language.
+    query = query.order_by(images.desc(), collate(folder, "C")).limit(FOLDERS)
+    return [(str(name), int(count)) for name, count in connection.execute(query)]
 
 
 def _joined(extent: tuple[int, int] | None, least: int | None, most: int | None) -> tuple[int, int] | None:

@@ -187,7 +187,7 @@ def _images(batch: _Batch, columns: Columns, brought: _Brought) -> tuple[list[Ne
 
 
 def _warnings(folder: Path, columns: Columns) -> list[str]:
-    found = [f"{count:,} {what}" for what, count in columns.lost.items()]
+    found = [f"{what}: {count:,}" for what, count in columns.lost.items()]
     if any((folder / TEXTS).glob("*.npy")):
         found.append(f"the text embeddings in {TEXTS} were left where they are: a collection holds images")
     return found

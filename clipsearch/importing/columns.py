@@ -23,8 +23,8 @@ LONGEST_URI = 2_000
 _UNFIT_IN_NAME = re.compile(r"[\x00-\x1f\x7f:=\ud800-\udfff]")
 _UNFIT_IN_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
-CUT = "texts are longer than 2,000 characters and were cut"
-LEFT_OUT = "columns were left out: an image has 64 attributes of 16,000 bytes at most"
+CUT = "texts beyond 2,000 characters that were cut"
+LEFT_OUT = "columns that were left out, for an image has 64 attributes of 16,000 bytes at most"
 
 
 class Columns:

@@ -13,7 +13,7 @@ from clipsearch.searching.cutting import Measure
 from clipsearch.searching.directions import Direction
 from clipsearch.vector_index import VectorIndex
 
-# Beyond so many images a sample is looked at: these take some 20 ms, and the sample 5.
+# Beyond so many images a sample is looked at. Of 512 dimensions these took 30 ms on one busy core, and the sample 13.
 MOST_EXACT = 20_000
 SAMPLED = 4_000
 BINS = 40

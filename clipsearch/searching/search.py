@@ -111,7 +111,8 @@ def _allowed(library: Library, row: CollectionRow, queries: Sequence[Query]) -> 
     known: dict[Filters, NDArray[np.int64] | None] = {}
     for position, query in enumerate(queries):
         if query.group_by is not None:
-            _check_group(library, row, query)
+            with of_query(position, queries):
+                _check_group(library, row, query)
         if query.filters in known:
             continue
         if query.filters.empty:

@@ -98,6 +98,7 @@ def _bring_up(library: Library, collection_id: int, *, keep_snapshot: bool) -> N
     try:
         with library.database.read() as connection:
             row = collection_rows.collection_by_id(connection, collection_id)
+        library.discard_index(row)  # what is on disk is of the model of before
         library.index(row)
         if keep_snapshot:
             library.keep_snapshot(row)

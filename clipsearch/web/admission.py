@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]  # brings no types
+from waitress.server import BaseWSGIServer  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
 from clipsearch.web.errors import PROBLEM_TYPE
@@ -21,7 +22,9 @@ from clipsearch.web.security import HEADERS
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 # Requests that wait for a thread, when all are taken: some more than come in the time that a refusal takes.
 LONGEST_LINE = 64
+SHORT_LINE = 4
 THREADS_ASIDE = 2
+_AT_ONCE = 128
 _DETAIL = "the server has all the work it can hold; try again in a moment"
 
 
@@ -30,11 +33,15 @@ class Refused:
 
 
 class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress brings no types
-    """waitress' dispatcher with an end to its line; ``refused`` is told of each request that is not let in."""
+    """waitress' dispatcher with an end to its line; ``refused`` is told of each request that is not let in.
 
-    def __init__(self, refused: Callable[[], None], longest: int = LONGEST_LINE) -> None:
+    ``full`` says whether no work slot has a place left: the line is short then, for most would wait to be refused.
+    """
+
+    def __init__(self, refused: Callable[[], None], full: Callable[[], bool], longest: int = LONGEST_LINE) -> None:
         super().__init__()
         self._refused = refused
+        self._full = full
         self._longest = longest
         self._aside = ThreadedTaskDispatcher()
         self._aside.set_thread_count(THREADS_ASIDE)
@@ -49,7 +56,7 @@ class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress bring
         request = task.requests[0]
         if request.path in HEALTH_PATHS:
             self._aside.add_task(task)
-        elif len(self.queue) >= self._longest and request.error is None:
+        elif request.error is None and len(self.queue) >= (SHORT_LINE if self._full() else self._longest):
             request.error = Refused()
             self._refused()
             self._aside.add_task(task)
@@ -93,3 +100,24 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     """A connection whose refused requests are answered as problems."""
 
     error_task_class = staticmethod(_fault_task)
+
+
+def open_door(server: BaseWSGIServer, limit: int) -> None:
+    """Have a listening server take in all who are at the door, up to ``limit`` connections; waitress takes one a turn.
+
+    A turn looks at every connection, so that under overload who comes last, health included, would wait for as many
+    turns as there are others at the door.
+    """
+    take_one = server.handle_accept
+
+    def take_in() -> None:
+        for _ in range(_AT_ONCE):
+            inside = len(server.active_channels)
+            if inside >= limit:
+                return
+            take_one()
+            if len(server.active_channels) == inside:
+                return
+
+    server.handle_accept = take_in
+    server.channel_class = Channel

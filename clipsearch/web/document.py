@@ -46,7 +46,7 @@ def a_file(media_type: str, description: str) -> Responses:
 
 def an_event_stream(description: str) -> Responses:
     """The answer of a route that tells of something as it happens."""
-    return {200: {"description": description, "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+    return {200: {"description": description, "content": {"text/event-stream": {"schema": {}}}}}
 
 
 def finish(document: dict[str, Any] | str) -> dict[str, Any] | str:
@@ -83,10 +83,10 @@ def finish(document: dict[str, Any] | str) -> dict[str, Any] | str:
 def _without_null(schema: dict[str, Any]) -> None:
     # An address and a form are made of texts: what is not given is left out, and null is the text "null".
     options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if schema.get("default", 0) is None:
+        del schema["default"]
     if options and len(options) < len(schema["anyOf"]):
         del schema["anyOf"]
-        if schema.get("default", 0) is None:
-            del schema["default"]
         schema |= options[0] if len(options) == 1 else {"anyOf": options}
 
 
@@ -96,18 +96,22 @@ def _finish_form(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
         _without_null(one)
 
 
+def _finish_parameter(parameter: dict[str, Any]) -> None:
+    if parameter["in"] == "path":
+        parameter["required"] = True
+        if parameter["name"].endswith("_id"):
+            parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+        return
+    _without_null(parameter["schema"])
+    if description := parameter["schema"].get("description"):
+        parameter["description"] = description
+
+
 def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None:
     # The name of the view function: APIFlask's own is "get_images_list_images".
     operation["operationId"] = operation["operationId"].split("_", 2)[2]
     for parameter in operation["parameters"]:
-        if parameter["in"] == "path":
-            parameter["required"] = True
-            if parameter["name"].endswith("_id"):
-                parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
-            continue
-        _without_null(parameter["schema"])
-        if description := parameter["schema"].get("description"):
-            parameter["description"] = description
+        _finish_parameter(parameter)
     body = "requestBody" in operation
     if body:
         operation["requestBody"]["required"] = True

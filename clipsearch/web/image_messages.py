@@ -1,4 +1,4 @@
-"""What the API is asked of images that are added, described and taken out."""
+"""What the API is asked of stored images: which to list, to add, to describe and to take out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from clipsearch.answers import Answer, ImageInfo
 from clipsearch.attributes import AttributeChanges, Attributes
+from clipsearch.cursors import Order, read_cursor
 from clipsearch.queries import ImageId, ShortText, Strict
-from clipsearch.web.messages import MAX_STORED, TYPED, Base64Image, UploadedImage
+from clipsearch.web.messages import MAX_STORED, TYPED, Base64Image, FilterArgs, UploadedImage
 
 MAX_ADDED = 32
 
@@ -34,6 +35,35 @@ AttributesText = Annotated[
         {"type": "string", "contentMediaType": "application/json", "description": "a JSON object, for all the images"}
     ),
 ]
+
+
+class ListArgs(FilterArgs):
+    """Which images to list."""
+
+    sort: Order = Field(default="id", description="by id, or by the date on which they were taken")
+    after: Annotated[ShortText, Field(description="where to go on: next of a page; in the order of ids, any id")] = "0"
+    limit: Annotated[int, Field(ge=1, le=MAX_STORED)] = 100
+
+    @model_validator(mode="after")
+    def _of_this_order(self) -> ListArgs:
+        try:
+            read_cursor(self.after, self.sort)
+        except ValueError as error:
+            raise ValueError(f"after {error}") from error
+        return self
+
+
+class ThumbnailArgs(Strict):
+    """Which thumbnail."""
+
+    size: Annotated[int, Field(description="the longer side in pixels", json_schema_extra={"enum": [320, 960]})] = 320
+    v: Annotated[ShortText, Field(description="any text: with the content hash here the answer may be kept")] = ""
+
+    @model_validator(mode="after")
+    def _known_size(self) -> ThumbnailArgs:
+        if self.size not in (320, 960):
+            raise ValueError("a thumbnail's size is 320 or 960")
+        return self
 
 
 class ImagesForm(Strict):

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, WithJsonSchema, model_validator
 
 from clipsearch.attributes import MAX_WANTED, WantedAttributes, pairs
-from clipsearch.cursors import Order, read_cursor
 from clipsearch.queries import (
     MAX_DEPTH,
     MAX_GROUP,
@@ -128,7 +127,9 @@ class FilterArgs(Filters):
     attributes: Annotated[
         WantedAttributes | None,
         BeforeValidator(_attribute_lines),
-        WithJsonSchema({"type": "array", "items": {"type": "string"}, "maxItems": MAX_WANTED}),
+        WithJsonSchema(
+            {"anyOf": [{"type": "array", "items": {"type": "string"}, "maxItems": MAX_WANTED}, {"type": "null"}]}
+        ),
     ] = Field(default=None, alias="attribute", description="name:value, all of which must hold; 5 is a number")
 
     def filters(self) -> Filters:
@@ -206,40 +207,11 @@ class SearchBatchBody(Strict):
     queries: Annotated[tuple[SearchBody, ...], Field(min_length=1, max_length=MAX_QUERIES)]
 
 
-class ListArgs(FilterArgs):
-    """Which images to list."""
-
-    sort: Order = Field(default="id", description="by id, or by the date on which they were taken")
-    after: Annotated[ShortText, Field(description="where to go on: next of a page; in the order of ids, any id")] = "0"
-    limit: Annotated[int, Field(ge=1, le=MAX_STORED)] = 100
-
-    @model_validator(mode="after")
-    def _of_this_order(self) -> ListArgs:
-        try:
-            read_cursor(self.after, self.sort)
-        except ValueError as error:
-            raise ValueError(f"after {error}") from error
-        return self
-
-
 class PageArgs(Strict):
     """Which part of a list to give."""
 
     offset: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
-
-
-class ThumbnailArgs(Strict):
-    """Which thumbnail."""
-
-    size: Annotated[int, Field(description="the longer side in pixels", json_schema_extra={"enum": [320, 960]})] = 320
-    v: Annotated[ShortText, Field(description="any text: with the content hash here the answer may be kept")] = ""
-
-    @model_validator(mode="after")
-    def _known_size(self) -> ThumbnailArgs:
-        if self.size not in (320, 960):
-            raise ValueError("a thumbnail's size is 320 or 960")
-        return self
 
 
 class CollectionBody(Strict):

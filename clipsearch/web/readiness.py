@@ -58,7 +58,11 @@ class Watch:
             name = self._model_name()
         except ClipSearchError as error:
             return Readiness(ready=False, database=error.message, model="not looked at", index="not looked at")
-        model = FINE if self._library.loaded_encoder(name) is not None else self._reasons["model"]
+        loaded = self._library.loaded_encoder(name) is not None
+        if not loaded and self._reasons["model"] == FINE:
+            self._reasons["model"] = "was switched to another one, which is being loaded"
+            self._last_try = float("-inf")
+        model = FINE if loaded else self._reasons["model"]
         index = self._reasons["index"]
         ready = model == FINE and index == FINE
         if not ready:

@@ -33,7 +33,7 @@ from clipsearch.config import Settings
 from clipsearch.errors import ConfigError
 from clipsearch.library import Library
 from clipsearch.web.access import check_start
-from clipsearch.web.admission import Admission, Channel
+from clipsearch.web.admission import Admission, open_door
 from clipsearch.web.app import create_app
 from clipsearch.web.binding import largest_body
 from clipsearch.web.context import EXTENSION, Context
@@ -96,12 +96,12 @@ class Server:
         self.port = int(bound.getsockname()[1])
         self._data_dir = library.settings.data_dir
         self._announcement = _announcement(library, str(bound.getsockname()[0]), self.port)
-        admission = Admission(self.context.measurements.refused)
-        admission.set_thread_count(max(THREADS, _places(library.settings) + SPARE_THREADS))
+        self._admission = Admission(self.context.measurements.refused, self._is_full)
+        self._admission.set_thread_count(max(THREADS, _places(library.settings) + SPARE_THREADS))
         self._server = create_server(
             _identified(app, self._announcement.identity) if self._announcement else app,
             map=self._sockets,
-            _dispatcher=admission,
+            _dispatcher=self._admission,
             sockets=[bound],
             connection_limit=CONNECTIONS,
             channel_timeout=CHANNEL_SECONDS,
@@ -114,9 +114,17 @@ class Server:
             # What the app does not look at is not let through either.
             clear_untrusted_proxy_headers=library.settings.trusted_proxies == 0,
         )
-        self._server.channel_class = Channel
+        open_door(self._server, CONNECTIONS)
         shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
         self.address = f"http://{shown}:{self.port}"
+
+    def _is_full(self) -> bool:
+        return self.context.slots.full and self.context.search_slots.full
+
+    @property
+    def line(self) -> int:
+        """How many requests wait for a thread."""
+        return self._admission.waiting
 
     @property
     def stopping(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, make_response, render_template, request, url_for
 
 from clipsearch import __version__
 from clipsearch.answers.access import Caller
+from clipsearch.authorizing import key_by_prefix
 from clipsearch.errors import InvalidKey
 from clipsearch.web.access import access, refuse_key
 from clipsearch.web.api.access import set_cookie, sign_in, signed_out
@@ -22,8 +23,15 @@ LONGEST_TARGET = 4_000
 @routes.get("/sign-in")
 @open_to_all
 def show() -> Response:
-    """The form; for who is signed in, the way out."""
-    return _page(request.args.get("next", ""))
+    """The form; for who is signed in, the way out.
+
+    Who follows a link from another site comes without the cookie, and is asked to come once more from here, with it.
+    """
+    target, again = local_path(request.args.get("next", "")), "again" in request.args
+    if again and _signed_in() is not None:
+        return _go_to(target)
+    linked = request.headers.get("Sec-Fetch-Site") == "cross-site" and not again
+    return _page(target, once_more=url_for("sign_in.show", next=target, again=1) if linked else "")
 
 
 @routes.post("/sign-in")
@@ -66,9 +74,14 @@ def local_path(given: str) -> str:
     return "/" if parts.scheme or parts.netloc or parts.path in {"/sign-in", "/sign-out"} else given
 
 
-def _page(target: str, error: str = "") -> Response:
+def _page(target: str, error: str = "", once_more: str = "") -> Response:
     text = render_template(
-        "sign_in.html", version=__version__, target=local_path(target), error=error, signed_in=_signed_in()
+        "sign_in.html",
+        version=__version__,
+        target=target,
+        error=error,
+        signed_in=_signed_in(),
+        once_more=once_more,
     )
     response = make_response(text)
     response.headers["Cache-Control"] = "no-store"
@@ -81,8 +94,6 @@ def _signed_in() -> Caller | None:
     prefix = held.sessions.prefix_of(token) if token else None
     if prefix is None:
         return None
-    from clipsearch.authorizing import key_by_prefix
-
     try:
         return held.caller("session", key_by_prefix(held.library, prefix))
     except InvalidKey:

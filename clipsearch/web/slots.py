@@ -44,6 +44,11 @@ class WorkSlots:
         with self._counting:
             return self._inside - self._in_use
 
+    @property
+    def full(self) -> bool:
+        """Whether nobody can come in at this moment, not even to wait."""
+        return self._inside >= self.slots + self.queue
+
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Hold a slot while the block runs. Raises Busy when the queue is full or the wait too long.

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from page_fixtures import BOOK, MARKUP, Book, Windows, chromium, page, search, settled, shifts, status, tiles, until, windows
-from playwright.sync_api import Page
+from page_fixtures import (
+    BOOK,
+    MARKUP,
+    Book,
+    Windows,
+    allowance,
+    chromium,
+    page,
+    search,
+    serving,
+    settled,
+    status,
+    tiles,
+    until,
+    windows,
+)
+from playwright.sync_api import Browser, Page
 
-from clipsearch.labelling import save_label_set
-from clipsearch.label_set import Label, LabelSet
+from clipsearch.config import read_settings
+from clipsearch.library import Library
 
 __all__ = ["chromium", "page", "windows"]
 
@@ -64,7 +76,7 @@ def test_first_results_come_within_300_ms_of_the_last_key(windows: Windows) -> N
         settled(page)
         taken.append(page.evaluate("tiled - pressed"))
     # A busy machine is slow now and then; half of them say what the page takes.
-    assert sorted(taken)[len(taken) // 2] <= 300, taken
+    assert sorted(taken)[len(taken) // 2] <= 300 * allowance(), taken
 
 
 CLOCK = """
@@ -72,7 +84,8 @@ CLOCK = """
   document.querySelector('#q').addEventListener('input', () => { pressed = performance.now(); tiled = 0; });
   new MutationObserver(() => {
     const shown = document.querySelector('#found .tile .score');
-    if (shown && !tiled && location.search.includes(new URLSearchParams({ q: document.querySelector('#q').value }).toString())) tiled = performance.now();
+    const asked = new URLSearchParams({ q: document.querySelector('#q').value });
+    if (shown && !tiled && location.search.includes(asked.toString())) tiled = performance.now();
   }).observe(document.querySelector('#found'), { childList: true });
 """
 
@@ -84,7 +97,6 @@ def test_what_does_not_match_is_left_out_until_all_is_asked_for(page: Page) -> N
     page.click("#show-all")
     until(page, "location.search.includes('all=1')")
     settled(page)
-    assert status(page).startswith("More than 100 images")
     assert not page.locator("#cut-note").is_visible()
     assert page.get_attribute("#cut-all", "aria-pressed") == "true"
     last = "(scrollTo(0, document.body.scrollHeight), document.querySelector('#found').lastChild.ariaPosInSet)"
@@ -147,7 +159,8 @@ def test_without_javascript_a_search_works_all_the_same(windows: Windows) -> Non
     assert names.count() == 60
     opened.locator(".plain .similar").first.click()
     opened.wait_for_url("**/?similar=*")
-    assert names.count() > 0
+    opened.goto(f"{opened.url}&all=1")
+    assert names.count() == 60
     opened.goto("/?q=a+dog&term=-1,text,night&format=PNG&from=2000-01-01&sort=newest&min_score=0.01")
     assert all(name.endswith(".png") for name in names.all_inner_texts())
     for address in ("/?q=%00", "/?q=" + "x" * 10_001, "/?similar=99999999999999"):
@@ -314,9 +327,38 @@ def test_an_answer_that_is_an_error_or_does_not_come_is_told_with_a_way_out(wind
     until(page, "document.querySelector('.tile .score')")
     settled(page)
     assert "dog" in tiles(page)[0]
-    page.route("**/search", lambda route: route.fulfill(status=401, json={"detail": "a key is needed", "code": "unauthorized"}))
+    page.route(
+        "**/search", lambda route: route.fulfill(status=401, json={"detail": "a key is needed", "code": "unauthorized"})
+    )
     page.fill("#q", "a boat")
     page.wait_for_selector("text=A key is needed")
     assert (page.get_attribute(".notice a", "href") or "").startswith("/sign-in?next=")
     # A browser writes every answer that is an error to its console.
     windows.heard.clear()
+
+
+def test_a_search_that_was_left_goes_on_when_one_comes_back(windows: Windows) -> None:
+    page = windows.open("/?q=a+dog&all=1", width=400, height=500)
+    settled(page)
+    page.fill("#q", "a boat")
+    until(page, "location.search.includes('a+boat')")
+    page.go_back()
+    until(page, "location.search.includes('a+dog')")
+    last = "(scrollTo(0, document.body.scrollHeight), document.querySelector('#found').lastChild?.ariaPosInSet)"
+    until(page, f"{last} === '{BOOK + 1}'")
+
+
+def test_a_library_without_collections_leads_to_the_folders(chromium: Browser, tmp_path: Path) -> None:
+    settings = read_settings(data_dir=str(tmp_path), model="demo", device="cpu")
+    with Library.open(settings) as library, serving(library) as (address, _):
+        windows = Windows(chromium, address)
+        page = windows.open("/")
+        settled(page)
+        assert page.inner_text(".notice a") == "Index a folder"
+        page.goto("/?q=a+dog")
+        settled(page)
+        assert page.locator(".notice a").is_visible()
+        plain = windows.open("/?q=a+dog", scripts=False)
+        assert "there is no collection" in plain.inner_text("#results").lower()
+        windows.close()
+        assert windows.heard == []

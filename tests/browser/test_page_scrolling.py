@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 from library_fixtures import picture, unit_rows
-from page_fixtures import Windows, chromium, serving, settled, shifts, until
+from page_fixtures import Windows, allowance, chromium, serving, settled, shifts, until
 from playwright.sync_api import Browser, Page
 
 from clipsearch.config import read_settings
@@ -114,13 +115,13 @@ def test_five_thousand_results_scroll_smoothly_with_few_tiles_in_the_document(de
         assert found["most"] <= 300
         assert found["end"] == str(IMAGES)
         assert found["frames"] > 200
-        print(found)
-        tried.append((found["longest"] > 50, found["median"], found["longest"]))
-        if found["median"] < 34 and found["longest"] <= 50:
+        tried.append((found["longest"], found["median"]))
+        if found["longest"] <= 50 and found["median"] < 34:
             break
-    # Another program may take the processor away from a try, but the page never needs as long itself.
-    assert min(tried)[:2] < (True, 0), tried
-    assert min(tried)[1] < 34, tried
+    # The best of a few: another program may take the processor away from one of them.
+    longest, median = min(tried)
+    assert longest <= 50 * allowance(), tried
+    assert median < 34 * allowance(), tried
     until(deep, "[...document.querySelectorAll('.tile img')].every((one) => one.naturalWidth > 0)")
     assert deep.inner_text("#status") == f"{IMAGES:,} images"
     assert shifts(deep) == []
@@ -142,9 +143,11 @@ def test_rows_fill_the_width_and_have_their_places_before_pictures_come(deep: Pa
         assert row[0][0] == 0
         assert row[-1][1] == pytest.approx(width, abs=1)
         assert len({round(height) for _, _, height in row}) == 1
-        assert all(abs(one[1] + 12 - other[0]) <= 1 for one, other in zip(row, row[1:], strict=False))
+        assert all(abs(one[1] + 12 - other[0]) <= 1 for one, other in pairwise(row))
     assert deep.locator(".tile").first.get_attribute("aria-setsize") == "-1"
-    assert np.diff([int(one) for one in deep.evaluate("[...document.querySelectorAll('.tile')].map((one) => one.ariaPosInSet)")]).tolist() == [1] * (deep.locator(".tile").count() - 1)
+    assert np.diff(
+        [int(one) for one in deep.evaluate("[...document.querySelectorAll('.tile')].map((one) => one.ariaPosInSet)")]
+    ).tolist() == [1] * (deep.locator(".tile").count() - 1)
 
 
 def test_coming_back_shows_the_same_place_again(deep: Page) -> None:

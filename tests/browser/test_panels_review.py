@@ -15,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from browser_fixtures import open_chromium
 from panel_fixtures import MARKUP, MARKUP_LABEL, Served, Visitor, served_site, visitor
 from playwright.sync_api import Browser
-from web_fixtures import API
 
 from clipsearch.encoder import Encoder
 
@@ -196,7 +195,7 @@ def test_tags_that_hold_no_more_are_made_anew(chromium: Browser, served: Served)
 
 
 def test_without_tags_it_says_what_to_do(chromium: Browser, served: Served) -> None:
-    served.site.client.post(f"{API}/collections", json={"name": "bare"})
+    served.make("bare")
     with visitor(chromium, served, "/review?collection=bare") as seen:
         seen.wait_for_text("#taggings", "No labels to review in bare")
         assert seen.faults() == []
@@ -216,4 +215,4 @@ def test_nothing_is_in_the_way_of_anyone(chromium: Browser, served: Served, widt
     with visitor(chromium, served, "/review?set=looked", width=width, color_scheme=scheme) as seen:
         seen.wait("document.querySelector('.review-image')?.naturalWidth > 0")
         assert seen.faults() == []
-        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert seen.too_wide() == []

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import add_workers
-import numpy as np
 import pytest
 from library_fixtures import sqlite_url
 from store_workers import open_library
@@ -34,7 +33,9 @@ def test_no_kill_leaves_an_upload_half_there(tmp_path: Path, migrated_file: Path
     killed_at_work = 0
     for cycle in range(max(6, CYCLES // 2)):
         worker = workers.run("add_workers:add_and_remove", tmp_path / f"{cycle}.txt", str(data), cycle)
-        time.sleep(chance.uniform(0.02, 0.5))
+        if chance.random() < 0.7:  # however slow the machine is, most are killed at work
+            worker.wait_until_printed("added")
+        time.sleep(chance.uniform(0.02, 0.3))
         worker.kill()
         said = [json.loads(line) for line in worker.printed().splitlines(keepends=True) if line.endswith("\n")]
         added = {uri for words in said for uri in words.get("added", ())}
@@ -55,14 +56,15 @@ def test_no_kill_leaves_an_upload_half_there(tmp_path: Path, migrated_file: Path
                 assert uri in files, "an image lost its file"
                 assert content_hash(Path(path_of(uri))) == one.content_hash
                 assert one.attributes == {"seed": int(Path(uri).stem)}
-            view = library.index(library.collection())
-            assert view is not None
-            assert np.array_equal(np.sort(view.index.ids()), sorted(one.id for one in rows.values()))
             there = set(rows)
+            view = library.index(library.collection())
+            found = [] if view is None else sorted(view.index.ids().tolist())
+            assert found == sorted(one.id for one in rows.values())
     assert killed_at_work >= 2, "the kills came too early to mean anything"
     for path in kept_uploads(data):
         os.utime(path, (1_000_000_000, 1_000_000_000))
     with open_library(data) as library:
-        examine(library, repair=True)
-        assert {str(path) for path in kept_uploads(data)} == there
-        assert {one.uri for one in list_images(library, limit=100_000)} == there
+        left = {str(path) for path in kept_uploads(data)} - there
+        findings = [one for one in examine(library).findings if one.code != "sqlite_version"]
+        assert [one.code for one in findings] == ["orphaned_uploads"] * bool(left)
+        assert {name for one in findings for name in one.subjects} <= left

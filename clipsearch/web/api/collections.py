@@ -65,10 +65,10 @@ def rename_collection(name: str, json_data: RenameBody) -> CollectionInfo:
 
 
 @routes.delete("/<name:name>")
-@routes.doc(responses={204: "It is gone; the image files stay"})
+@routes.doc(responses={204: "It is gone; indexed files stay, uploads are deleted"})
 @needs("admin")
 def delete_collection(name: str) -> tuple[str, int]:
-    """Delete a collection with all that belongs to it; the image files stay."""
+    """Delete a collection with all that belongs to it, uploads too; indexed files stay."""
     context().library.delete_collection(name)
     return "", 204
 

@@ -19,7 +19,7 @@ routes = APIBlueprint("evaluate", __name__, tag="Evaluation", url_prefix="/api/v
 @routes.post("/evaluate")
 @routes.input(EvaluationBody, location="json")
 @routes.output(EvaluationAnswer)
-@needs("read")
+@needs("write")  # it may write thresholds
 def evaluate(name: str, json_data: EvaluationBody) -> EvaluationAnswer:
     """Measure a label set on the tags of a collection that were reviewed under it, or two models beside each other."""
     held = context()

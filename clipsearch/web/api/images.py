@@ -16,8 +16,15 @@ from clipsearch.media_types import MEDIA_TYPES, UNKNOWN_TYPE
 from clipsearch.tagging import refresh_tags
 from clipsearch.web.context import context
 from clipsearch.web.document import a_file
-from clipsearch.web.image_messages import AttributesBody, ImagesBody, ImagesForm, ImagesRemoved, RemovalBody
-from clipsearch.web.messages import ListArgs, ThumbnailArgs
+from clipsearch.web.image_messages import (
+    AttributesBody,
+    ImagesBody,
+    ImagesForm,
+    ImagesRemoved,
+    ListArgs,
+    RemovalBody,
+    ThumbnailArgs,
+)
 from clipsearch.web.replies import ImagePage
 from clipsearch.web.sent_pictures import pictures_of
 

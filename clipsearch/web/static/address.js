@@ -26,8 +26,12 @@ export function addressOf(values, path = location.pathname) {
 /** Go to a state: a new entry of the history, or in the place of this one. `state` is kept beside the address. */
 export function go(values, { replace = false, state = {} } = {}) {
   const address = addressOf(values);
-  if (replace) history.replaceState(state, "", address);
-  else if (address !== location.pathname + location.search || Object.keys(state).length) history.pushState(state, "", address);
+  try {
+    if (replace) history.replaceState(state, "", address);
+    else history.pushState(state, "", address);
+  } catch {
+    // Browsers take some hundred states in half a minute; the next one stands in the address again.
+  }
 }
 
 /** Call back with the arguments and the kept state when the visitor goes back or forward. */

@@ -36,7 +36,11 @@ function chip(one, at, terms, change) {
 
 function picture(one) {
   const source = one.kind === "image" ? thumbnail({ id: one.value }) : one.kind === "picture" ? previewOf(one) : null;
-  return source ? make("img", { src: source, alt: "", width: 28, height: 28 }) : null;
+  if (!source) return null;
+  const image = make("img", { src: source, alt: "", width: 28, height: 28 });
+  // Not every browser can show every format that the server reads.
+  image.addEventListener("error", () => image.remove());
+  return image;
 }
 
 /** Make the field beside the chips add texts. */

@@ -6,7 +6,7 @@ import { dataOf } from "./pictures.js";
 import { api, ask } from "./server.js";
 
 const FIRST = 100; // quick to come, and more than the largest window shows
-const FURTHER = 500;
+const FURTHER = 300;
 
 export class Feed {
   constructor(state, collection, total) {
@@ -17,6 +17,8 @@ export class Feed {
 
   /** Fetch the next page, and answer its results; one at a time. */
   next() {
+    // One that was left and is shown again goes on where it stopped.
+    if (this.control.signal.aborted) this.control = new AbortController();
     this.coming ??= this.fetch().finally(() => { this.coming = null; });
     return this.coming;
   }

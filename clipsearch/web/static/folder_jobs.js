@@ -78,7 +78,7 @@ function row(first) {
       tell(problem);
     }
   }, "small");
-  const title = first.kind === "embed" ? `Embedding by ${first.model_name || "a further model"}` : pathOf(first.source);
+  const title = first.kind === "embed" ? `Embedding by ${first.model || "a further model"}` : pathOf(first.source);
   stop.setAttribute("aria-label", `Stop ${title}`);
   const element = make("li", { className: "job" }, badge, make("span", { className: "one-line source", textContent: title, title }), text, stop, progress, error);
   const self = { element, run: first, update(run) {

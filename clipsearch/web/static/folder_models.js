@@ -13,7 +13,7 @@ export function startModels(jobs) {
     const model = find("model").value.trim();
     if (model) act(() => ask(api("/models"), { json: { model } }).then((run) => jobs.watch(run)));
   });
-  show();
+  return { show };
 
   async function show() {
     try {

@@ -16,16 +16,15 @@ export async function showStatistics() {
   if (!told.images) return;
   find("statistics-panel").hidden = false;
   const facts = [["Images", told.images.toLocaleString("en")], ["Size", size(told.bytes)]];
+  if (told.widths && told.heights) facts.push(["Width", span(told.widths)], ["Height", span(told.heights)]);
+  if (told.uploads.images) facts.push(["Added here", told.uploads.images.toLocaleString("en")]);
+  const charts = [["By year", told.years, "year"], ["By format", told.formats, "format"], ["By folder", told.folders, "folder"], ["Tagged with", told.tags, "label_set"]];
   find("statistics").replaceChildren(
-    make("dl", { className: "facts" }, ...facts.flatMap(([name, value]) => [make("div", {}, make("dt", { textContent: name }), make("dd", { className: "number", textContent: value }))])),
-    ...[["By year", told.by_year], ["By format", told.by_format], ["By folder", told.by_folder]].filter(([, counts]) => counts).map(([title, counts]) => chart(title, entries(counts))));
+    make("dl", { className: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", { textContent: name }), make("dd", { className: "number", textContent: value })))),
+    ...charts.filter(([, counts]) => counts.length).map(([title, counts, key]) => chart(title, counts.map((one) => [one[key] ?? "unknown", one.images]))));
 }
 
-/** [name, count] of an object or of a list of objects. */
-function entries(counts) {
-  if (!Array.isArray(counts)) return Object.entries(counts);
-  return counts.map((one) => [one.key ?? one.name ?? one.folder ?? one.year ?? one.format ?? "–", one.images ?? one.count]);
-}
+const span = ({ smallest, largest }) => (smallest === largest ? `${smallest}` : `${smallest}–${largest}`);
 
 function chart(title, counts) {
   const most = Math.max(1, ...counts.map(([, number]) => number));
@@ -33,13 +32,10 @@ function chart(title, counts) {
     make("span", { className: "one-line", textContent: shown(String(name)), title: String(name) }), make("progress", { max: most, value: number, "aria-label": String(name) }), make("span", { className: "number", textContent: number.toLocaleString("en") })))));
 }
 
+/** Of a folder its last two parts: the beginning is the same for most. */
 function shown(name) {
-  if (!name.startsWith("file:")) return name;
-  try {
-    return decodeURIComponent(name.replace(/\/$/, "").split("/").pop());
-  } catch {
-    return name;
-  }
+  const parts = name.replace(/^file:\/\//, "").replace(/\/$/, "").split("/");
+  return parts.length > 3 ? `…/${parts.slice(-2).join("/")}` : name;
 }
 
 function size(bytes) {

@@ -32,9 +32,9 @@ async function upload(files, added) {
       const form = new FormData();
       part.forEach((file) => form.append("image", file, file.name || "pasted image.png"));
       const { images } = await ask(api("/images"), { method: "POST", body: form, signal: leaving.signal });
-      for (const one of images) {
+      for (const [place, one] of images.entries()) {
         told[one.outcome] += 1;
-        if (one.error) failed.append(make("li", { textContent: `${one.name}: ${one.error.reason}` }));
+        if (one.error) failed.append(make("li", { textContent: `${part[place].name}: ${one.error.reason}` }));
       }
     } catch (error) {
       if (error.name === "AbortError") break;

@@ -10,12 +10,14 @@ import { showStatistics } from "./folder_statistics.js";
 import { startUploads } from "./folder_uploads.js";
 import { api, ask, collection } from "./server.js";
 
+let models = null;
+
 export function begin() {
   for (const element of document.querySelectorAll(".with-script")) element.hidden = false;
   find("statistics-panel").hidden = find("models-panel").hidden = true;
   const jobs = startJobs({ ended: refresh });
   startUploads({ added: refresh });
-  startModels(jobs);
+  models = startModels(jobs);
   const form = find("index");
   if (form) {
     form.addEventListener("submit", (event) => {
@@ -68,6 +70,7 @@ async function refresh() {
   }
   showFailures();
   showStatistics();
+  models.show();
 }
 
 const visit = (name) => location.assign(addressOf({ collection: name }, "/folders"));

@@ -42,7 +42,7 @@ export function showCut(state, answer) {
   Object.assign(slider, { min: Math.min(low, least), max: Math.max(high, least), step: 0.001 });
   slider.value = least;
   paint(least);
-  if (state.cut === "auto" && !answer.cut) find("cut-value").textContent = "all: nothing to go by";
+  if (state.cut === "auto" && !answer.cut) find("cut-value").textContent = "no automatic cut here";
   else say(least, state.cut === "auto");
 }
 

@@ -22,6 +22,7 @@ export function startPreview(draft, { cards, changed }) {
     clearTimeout(timer);
     const why = missing(draft);
     const body = JSON.stringify(bodyOf(draft));
+    if (why && !last) say("Give labels, and see here what they find.", { place: status });
     if (why || body === last) return;
     timer = setTimeout(() => look(body), last ? PAUSE : 0);
   };

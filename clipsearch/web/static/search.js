@@ -45,8 +45,8 @@ function show(before = null, { scroll = 0 } = {}) {
   if (document.activeElement !== find("q")) find("q").value = state.text;
   showChips(state, (terms) => turn({ terms }));
   showFilters(state);
-  find("sort").value = state.sort;
-  find("sort").options[0].textContent = isBrowsing(state) ? "Order" : "Best first";
+  find("sort").options[0].hidden = isBrowsing(state);
+  find("sort").value = isBrowsing(state) && state.sort === "relevance" ? "newest" : state.sort;
   find("collapse").checked = state.collapse;
   if (signature(state) !== before) run(scroll);
   if (state.open) openViewer(state.open, feed.results.find((one) => one.image.id === state.open));
@@ -57,6 +57,7 @@ async function run(scroll = 0) {
   if (feed) feed.stop();
   const mine = remembered.get(signature(state)) ?? new Feed(state, collection(), total());
   feed = mine;
+  if (find("collection").selectedOptions[0].dataset.missing) return nowhere();
   if (mine.results.length) return arrived(mine, scroll);
   if (state.terms.some(isLost)) return lost(state.terms.find(isLost));
   find("found").setAttribute("aria-busy", "true");
@@ -136,13 +137,22 @@ function summary({ answer, results, whole, state: asked }) {
   return parts.join("; ");
 }
 
+const toFolders = () => notice("Nothing is indexed here yet", "Choose a folder, and its images can be found by what is in them.",
+  make("a", { className: "button main", href: addressOf({ collection: collection() }, "/folders"), textContent: "Index a folder" }));
+
+/** There is no collection at all: nothing to ask the server for. */
+function nowhere() {
+  settle();
+  grid.reset([], true);
+  showCut(state, null);
+  say("No images");
+  find("message").replaceChildren(toFolders());
+}
+
 function nothing({ answer }) {
   const ways = [];
   if (filterCount(state)) ways.push(button("Take away the filters", () => turn({ filters: none() })));
-  if (!total() && !filterCount(state)) {
-    return notice("Nothing is indexed here yet", "Choose a folder, and its images can be found by what is in them.",
-      make("a", { className: "button main", href: addressOf({ collection: collection() }, "/folders"), textContent: "Index a folder" }));
-  }
+  if (!total() && !filterCount(state)) return toFolders();
   if (answer && state.cut !== "all") ways.unshift(button("Show the nearest all the same", () => turn({ cut: "all" }), "main"));
   if (!isBrowsing(state)) ways.push(button("Start anew", anew));
   return notice(answer ? "Nothing matches" : "No images here", filterCount(state) ? "No image passes the filters and the cut-off."
@@ -176,7 +186,8 @@ const anew = () => { find("q").value = ""; turn({ text: "", terms: [], filters: 
 
 /** Remember how far down one was, for when one comes back. */
 function keepScroll() {
-  history.replaceState({ ...history.state, scroll: scrollY }, "");
+  if (Math.round(scrollY) === (history.state?.scroll ?? 0)) return;
+  history.replaceState({ ...history.state, scroll: Math.round(scrollY) }, "");
 }
 
 function typed(now) {

@@ -7,10 +7,12 @@ import { collection, thumbnail } from "./server.js";
 
 /** A function that makes the inside of a tile: a link that opens it large, and one to similar images. */
 export function tileOf(state) {
-  return ({ image, score, relevance, duplicates }, place, height) => {
+  return ({ image, score, relevance, duplicates }, _place, height) => {
     const name = fileName(image.uri);
-    const picture = make("img", { alt: "", decoding: "async", draggable: false, dataset: { src: thumbnail(image) }, style: { height: `${height}px` } });
-    picture.addEventListener("error", () => picture.replaceWith(make("span", { className: "gone", textContent: "no picture", style: { height: `${height}px` } })));
+    const style = { height: `${height}px` };
+    const picture = make("img", { alt: "", decoding: "async", draggable: false, dataset: { src: thumbnail(image) }, style });
+    const gone = () => picture.replaceWith(make("span", { className: "gone", textContent: "no picture", style }));
+    picture.addEventListener("error", gone);
     const link = make("a", { className: "open", href: addressOf(intoArguments({ ...state(), open: image.id }, collection())) },
       picture, make("span", { className: "caption" }, make("span", { className: "name", textContent: name }), ...numbers(score, relevance)));
     if (duplicates.length) link.append(make("span", { className: "copies", textContent: `+${duplicates.length}`, title: `${duplicates.length} near-duplicates` }));

@@ -70,7 +70,10 @@ function fill(image, result, whole = false) {
   find("viewer-name").textContent = name;
   paint(image, name);
   find("viewer-numbers").replaceChildren(...numbers(result));
-  find("viewer-actions").replaceChildren(...actions(image));
+  // Not made anew when the details come: the focus may be on one of them already.
+  const place = find("viewer-actions");
+  if (place.dataset.of !== `${image.id} ${image.uri}`) place.replaceChildren(...actions(image));
+  place.dataset.of = `${image.id} ${image.uri}`;
   find("viewer-facts").replaceChildren(...facts(image));
   if (!whole) return find("viewer-more").replaceChildren();
   return find("viewer-more").replaceChildren(...tags(image), exampleForm(image));
@@ -99,18 +102,25 @@ function numbers(result) {
   return found;
 }
 
-const figure = (name, value, title) => make("div", { className: "figure", title }, make("span", { className: "quiet", textContent: name }), make("strong", { textContent: value }));
+const figure = (name, value, title) => make("div", { className: "figure", title },
+  make("span", { className: "quiet", textContent: name }), make("strong", { textContent: value }));
 
 function contributions(terms) {
   const state = act.state();
   const names = [...(state.text.trim() ? [state.text.trim()] : []), ...state.terms.map(nameOf)];
   const most = Math.max(...terms.map((one) => Math.abs(one.contribution)), 1e-9);
-  return make("div", { className: "contributions" }, make("h3", { textContent: "What it is made of" }),
-    make("ul", {}, ...terms.map((one) => make("li", {},
+  const line = (one) => {
+    const size = Math.abs(one.contribution);
+    const against = one.contribution < 0;
+    return make("li", {},
       make("span", { textContent: `${one.weight < 0 ? "less of " : ""}${names[one.place] ?? one.kind}` }),
-      make("span", { className: one.contribution < 0 ? "share against" : "share", "aria-hidden": "true" },
-        make("span", { style: { width: `${100 * Math.abs(one.contribution) / most}%` } })),
-      make("span", { className: "number", title: `score ${one.score.toFixed(3)} × its weight`, textContent: `${one.contribution < 0 ? "−" : "+"}${Math.abs(one.contribution).toFixed(3)}` })))));
+      make("span", { className: against ? "share against" : "share", "aria-hidden": "true" },
+        make("span", { style: { width: `${100 * size / most}%` } })),
+      make("span", { className: "number", title: `its own score ${one.score.toFixed(3)}, by its share of the mix`,
+        textContent: `${against ? "−" : "+"}${size.toFixed(3)}` }));
+  };
+  return make("div", { className: "contributions" }, make("h3", { textContent: "What it is made of" }),
+    make("ul", {}, ...terms.map(line)));
 }
 
 function actions(image) {

@@ -6,6 +6,8 @@ wrong is told in those systems' way, with the right status.
 
 from __future__ import annotations
 
+import logging
+
 from apiflask import APIFlask
 
 from clipsearch.compat import open_networks
@@ -15,6 +17,8 @@ from clipsearch.web.access import find_key_by, open_when
 from clipsearch.web.greeting import greet_with
 from clipsearch.web.wires import clip_retrieval, immich, lambda_classifier, openai, roboflow, weaviate
 from clipsearch.web.wires.admission import key_of_wire, opening
+
+log = logging.getLogger(__name__)
 
 BLUEPRINTS = {
     "lambda": lambda_classifier.routes,
@@ -35,7 +39,10 @@ def register_wires(app: APIFlask, settings: Settings) -> None:
         find_key_by(app, key_of_wire)
     if "immich" in settings.compat:
         greet_with(app, message="Immich ML")
-    shut = [name for name in open_networks(settings.compat_open) if name not in settings.compat]
+    networks = open_networks(settings.compat_open)
+    for name, several in networks.items():
+        log.info("the wire %s asks no key of %s", name, ", ".join(map(str, several)))
+    shut = [name for name in networks if name not in settings.compat]
     if shut:
         raise ConfigError(
             f"CLIPSEARCH_COMPAT_OPEN opens {', '.join(shut)}, which is not served; name it in CLIPSEARCH_COMPAT too"

@@ -10,6 +10,7 @@ from flask import request
 from clipsearch.compat import open_networks, opened_to
 from clipsearch.config import Settings
 from clipsearch.web.binding import IMAGES_JSON_LIMIT
+from clipsearch.web.greeting import greeting
 
 PREFIX = "wire-"
 # Found by its form and not by reading the body, which may be large and comes from somebody not known yet.
@@ -31,7 +32,9 @@ def opening(settings: Settings) -> Callable[[], bool]:
     networks = open_networks(settings.compat_open)
 
     def is_open() -> bool:
-        wire = wire_asked()
+        # immich's GET / is answered where the page is, to programs only.
+        greeted = request.path == "/" and request.method == "GET" and "immich" in networks and greeting() is not None
+        wire = "immich" if greeted else wire_asked()
         return wire is not None and opened_to(networks, wire, request.remote_addr or "")
 
     return is_open

@@ -93,7 +93,7 @@ def _entry() -> _Entry:
 
 
 def _old_entry(image: bool) -> _Entry:
-    """The entry of the form that immich sent before version 1.114: fields, and the kind by what came with them."""
+    """The entry of the form that older versions of immich send: fields, and the kind by what came with them."""
     if request.form.get("modelType", "clip") != "clip":
         raise InvalidInput(f"clipsearch answers for clip, not for {request.form['modelType'][:200]}")
     return _Entry("visual" if image else "textual", request.form["modelName"])

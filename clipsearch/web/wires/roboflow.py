@@ -54,8 +54,9 @@ class Named(Body):
 
     @property
     def model(self) -> str | None:
-        """The model that the client names, without the family before it."""
-        return self.clip_version_id or (self.model_id or "").removeprefix("clip/") or None
+        """The model that the client names, without the family before it; None for the family alone."""
+        named = self.clip_version_id or (self.model_id or "").removeprefix("clip/")
+        return None if named in {"", "clip"} else named
 
 
 class EmbedImageBody(Named):

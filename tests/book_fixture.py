@@ -1,21 +1,20 @@
-"""What the browser tests share: the picture-book on a server, drawn and indexed once."""
+"""The picture-book on a server, drawn and indexed once for all tests in a browser."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-# Beside the other tests' fixtures, which lie one folder up.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from page_fixtures import Book, open_book
+if TYPE_CHECKING:
+    from page_fixtures import Book
 
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
     """The picture-book; tests leave its images and its collection as they are."""
+    from page_fixtures import open_book  # with Playwright, which the other tests do not load
+
     with open_book(tmp_path_factory.mktemp("book")) as opened:
         yield opened
