@@ -59,7 +59,7 @@ def test_a_filter_finds_what_python_finds(
     database, collection_id, ids = images
     there = [(name, value) for one in kept for name, value in one.items()]
     known = st.sampled_from(there).map(lambda pair: {pair[0]: _asked(pair[1])}) if there else st.nothing()
-    wanted = asked.draw(known | st.dictionaries(names, single, min_size=1, max_size=2))
+    wanted: Any = asked.draw(known | st.dictionaries(names, single, min_size=1, max_size=2))
     attributes = dict(zip(ids, kept, strict=True))
     with database.write() as connection:
         set_attributes(connection, attributes)
