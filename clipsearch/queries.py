@@ -9,7 +9,7 @@ import re
 import sys
 from array import array
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -179,18 +179,16 @@ class Term(Strict):
         return "image_id" if self.image_id is not None else "vector"
 
 
-class Query(Strict):
-    """What to look for, and how much of the answer to give."""
+class Depth(Strict):
+    """How much of an answer to give, which part of it, and what is told of it."""
 
-    terms: Annotated[tuple[Term, ...], Field(min_length=1, max_length=MAX_TERMS)]
-    filters: Filters = Filters()
-    k: Annotated[int, Field(ge=1, le=MAX_K)] = 20
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="how many images to give")] = 20
     offset: Annotated[int, Field(ge=0, le=MAX_DEPTH)] = 0
     min_score: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
     min_relevance: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     auto_cut: bool = Field(default=False, description="leave out what is no likelier a match than not")
     relevance: bool = Field(default=False, description="tell each hit's relevance, also where nothing is cut")
-    collapse_duplicates: bool = False
+    collapse_duplicates: bool = Field(default=False, description="give near-duplicates once")
     exact: bool = Field(default=False, description="scan every embedding, also where there is an approximate index")
     explain: bool = Field(default=False, description="tell what each term contributed to each hit's score")
     sort: Sort = Field(default="relevance", description="by date: of the 1,000 best matches")
@@ -201,10 +199,17 @@ class Query(Strict):
     histogram: bool = Field(default=False, description="tell how the scores of all that pass the filters are spread")
 
     @model_validator(mode="after")
-    def _depth(self) -> Query:
+    def _within_reach(self) -> Self:
         if self.offset + self.k > MAX_DEPTH:
             raise ValueError(f"offset + k must not exceed {MAX_DEPTH}")
         return self
+
+
+class Query(Depth):
+    """What to look for, and how much of the answer to give."""
+
+    terms: Annotated[tuple[Term, ...], Field(min_length=1, max_length=MAX_TERMS)]
+    filters: Filters = Filters()
 
     @property
     def cuts(self) -> bool:

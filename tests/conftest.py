@@ -43,7 +43,7 @@ hypothesis.settings.register_profile("clipsearch", deadline=None)
 hypothesis.settings.load_profile("clipsearch")
 
 # The second imports the first.
-pytest_plugins = ["postgres_fixture", "library_fixtures", "golden_fixtures", "book_fixture"]
+pytest_plugins = ["postgres_fixture", "library_fixtures", "golden_fixtures", "page_plugin"]
 
 _GOLDEN_RUNS = pytest.StashKey[int]()
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser_fixtures import open_chromium
 from library_fixtures import draw
 from playwright.sync_api import Browser, Page
 
@@ -68,13 +67,6 @@ def open_book(folder: Path) -> Iterator[Book]:
         library.create_collection("empty")
         with serving(library) as (address, app):
             yield Book(library, address, photos, app)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The browser, or a reason why there is none."""
-    with open_chromium() as browser:
-        yield browser
 
 
 @dataclass

@@ -13,20 +13,16 @@ from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, WithJsonSch
 
 from clipsearch.attributes import MAX_WANTED, WantedAttributes, pairs
 from clipsearch.queries import (
-    MAX_DEPTH,
-    MAX_GROUP,
-    MAX_K,
     MAX_LABELS,
     MAX_QUERIES,
     MAX_TAGS,
     MAX_TERMS,
+    Depth,
     Filters,
-    GroupBy,
     ImageId,
     Labels,
     Query,
     ShortText,
-    Sort,
     Strict,
     Term,
     Text,
@@ -75,30 +71,10 @@ Pictures = Annotated[tuple[UploadedImage, ...], Field(min_length=1, max_length=M
 TYPED = ConfigDict(strict=True)
 
 
-class Depth(Strict):
-    """How much of an answer to give, and which part of it."""
+class AskedDepth(Depth):
+    """How much of an answer to give over HTTP, where relevance is told unless it is not wanted."""
 
-    k: Annotated[int, Field(ge=1, le=MAX_K, description="how many images to give")] = 20
-    offset: Annotated[int, Field(ge=0, le=MAX_DEPTH)] = 0
-    min_score: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
-    min_relevance: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    auto_cut: bool = Field(default=False, description="leave out what is no likelier a match than not")
     relevance: bool = Field(default=True, description="tell each hit's relevance")
-    collapse_duplicates: bool = Field(default=False, description="give near-duplicates once")
-    exact: bool = Field(default=False, description="scan every embedding, also where there is an approximate index")
-    explain: bool = Field(default=False, description="tell what each term contributed to each hit's score")
-    sort: Sort = Field(default="relevance", description="by date: of the 1,000 best matches")
-    group_by: GroupBy | None = Field(
-        default=None, description="folder, day, month, year, format or tag:SET; k and offset count groups then"
-    )
-    group_size: Annotated[int, Field(ge=1, le=MAX_GROUP, description="hits of each group")] = 3
-    histogram: bool = Field(default=False, description="tell how the scores of all that pass the filters are spread")
-
-    @model_validator(mode="after")
-    def _within_reach(self) -> Depth:
-        if self.offset + self.k > MAX_DEPTH:
-            raise ValueError(f"offset + k must not exceed {MAX_DEPTH}")
-        return self
 
     def query(self, terms: tuple[Term, ...], filters: Filters) -> Query:
         """The query with these terms."""
@@ -137,7 +113,7 @@ class FilterArgs(Filters):
         return Filters(**{name: getattr(self, name) for name in Filters.model_fields})
 
 
-class SimilarArgs(FilterArgs, Depth):
+class SimilarArgs(FilterArgs, AskedDepth):
     """Arguments of a search whose term is known."""
 
 
@@ -181,7 +157,7 @@ class TermBody(Strict):
         return Term(text=self.text, image=image, image_id=self.image_id, vector=self.vector, weight=self.weight)
 
 
-class SearchBody(Depth):
+class SearchBody(AskedDepth):
     """A search by weighted terms."""
 
     model_config = TYPED

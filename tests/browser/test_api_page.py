@@ -13,7 +13,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from axe_playwright_python.sync_playwright import Axe
-from browser_fixtures import open_chromium
 from playwright.sync_api import Browser, Page
 from web_fixtures import small_site
 
@@ -23,13 +22,6 @@ from clipsearch.web.serving import Server
 pytestmark = pytest.mark.browser
 
 PATH = "/api/v1/docs"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The browser, or a reason why there is none."""
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

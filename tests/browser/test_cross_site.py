@@ -22,7 +22,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from access_fixtures import locked_site
-from browser_fixtures import open_chromium
 from playwright.sync_api import Browser, Page
 from web_fixtures import API, Site, small_site
 
@@ -90,12 +89,6 @@ class Victim:
         library = self.site.library
         sets = [f"{one.name} {one.version} {one.model_dump_json()}" for one in list_label_sets(library)]
         return [one.name for one in list_collections(library)], sets
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

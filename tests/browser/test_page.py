@@ -11,7 +11,6 @@ from page_fixtures import (
     Book,
     Windows,
     allowance,
-    chromium,
     page,
     search,
     serving,
@@ -26,7 +25,7 @@ from playwright.sync_api import Browser, Page
 from clipsearch.config import read_settings
 from clipsearch.library import Library
 
-__all__ = ["chromium", "page", "windows"]
+__all__ = ["page", "windows"]
 
 pytestmark = pytest.mark.browser
 

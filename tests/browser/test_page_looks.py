@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from page_fixtures import SCHEMES, Windows, chromium, search, settled, shifts, tiles, until, violations, windows
+from page_fixtures import SCHEMES, Windows, search, settled, shifts, tiles, until, violations, windows
 from playwright.sync_api import Page
 
-__all__ = ["chromium", "windows"]
+__all__ = ["windows"]
 
 pytestmark = pytest.mark.browser
 

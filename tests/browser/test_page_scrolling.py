@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from library_fixtures import picture, unit_rows
-from page_fixtures import Windows, allowance, chromium, serving, settled, shifts, until
+from page_fixtures import Windows, allowance, serving, settled, shifts, until
 from playwright.sync_api import Browser, Page
 
 from clipsearch.config import read_settings
@@ -20,8 +20,6 @@ from clipsearch.database import images as image_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database.images import NewImage
 from clipsearch.library import Library
-
-__all__ = ["chromium"]
 
 pytestmark = pytest.mark.browser
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from page_fixtures import Book, Windows, chromium, page, search, settled, tiles, until, windows
+from page_fixtures import Book, Windows, page, search, settled, tiles, until, windows
 from playwright.sync_api import Page
 
 from clipsearch.label_set import Label, LabelSet
 from clipsearch.labelling import save_label_set, show_label_set
 from clipsearch.tagging import tag_collection, untag
 
-__all__ = ["chromium", "page", "windows"]
+__all__ = ["page", "windows"]
 
 pytestmark = pytest.mark.browser
 

@@ -12,19 +12,12 @@ import pytest
 # Beside the other tests' fixtures, which lie one folder up.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from browser_fixtures import open_chromium
 from panel_fixtures import MARKUP, MARKUP_LABEL, Served, Visitor, give, served_site, visitor
 from playwright.sync_api import Browser
 
 from clipsearch.encoder import Encoder
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

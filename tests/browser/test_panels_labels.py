@@ -12,7 +12,6 @@ import pytest
 # Beside the other tests' fixtures, which lie one folder up.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from browser_fixtures import open_chromium
 from panel_fixtures import MARKUP_LABEL, Served, Visitor, give, served_site, visitor
 from playwright.sync_api import Browser
 from web_fixtures import API
@@ -22,12 +21,6 @@ from clipsearch.encoder import Encoder
 pytestmark = pytest.mark.browser
 
 PICTURES = 25
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pytest
 # Beside the other tests' fixtures, which lie one folder up.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from browser_fixtures import open_chromium
 from panel_fixtures import MARKUP, MARKUP_LABEL, Served, Visitor, served_site, visitor
 from playwright.sync_api import Browser
 
@@ -22,12 +21,6 @@ pytestmark = pytest.mark.browser
 
 IMAGES = 13
 PETS = ["cat", "dog", MARKUP_LABEL]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from axe_playwright_python.sync_playwright import Axe
-from browser_fixtures import open_chromium
 from playwright.sync_api import Browser, BrowserContext, Page
 from report_fixtures import BINS, whole_report
 
@@ -25,12 +24,6 @@ MARKUP = '"><img src=x onerror=alert(1)><b>bold</b>&amp;.png'
 LONG = "a_file_name_without_any_place_to_break_IMG_20240811_102233_and_further_still.jpg"
 BOX = "one => (({x, y, width, height}) => ({x, y, width, height}))(one.getBBox())"
 SMALLEST_TEXT = 10  # pixels of the screen
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from PIL import Image
 # Beside the other tests' fixtures, which lie one folder up.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from browser_fixtures import open_chromium
 from page_fixtures import search, serving, settled, until
 from playwright.sync_api import Browser, Page
 
@@ -63,12 +62,6 @@ def _served(place: Path) -> Iterator[str]:
         tag_collection(library, "things")
         with serving(library) as (found, _):
             yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
 
 
 def opened(chromium: Browser, address: str, path: str, scheme: Literal["light", "dark"]) -> Page:

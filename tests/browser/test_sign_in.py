@@ -15,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from access_fixtures import locked_site
 from axe_playwright_python.sync_playwright import Axe
-from browser_fixtures import open_chromium
 from playwright.sync_api import Browser
 from web_fixtures import Site
 
@@ -24,12 +23,6 @@ from clipsearch.encoder import Encoder
 from clipsearch.web.serving import Server
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The picture-book on a server, drawn and indexed once for all tests in a browser."""
+"""What tests in a browser share: Chromium, and the picture-book on a server, drawn and indexed once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import pytest
 
 if TYPE_CHECKING:
     from page_fixtures import Book
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser, or a reason why there is none. One a module: Playwright's loop would be in the way of the rest."""
+    from browser_fixtures import open_chromium
+
+    with open_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
