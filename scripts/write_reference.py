@@ -43,7 +43,9 @@ def pages() -> dict[str, str]:
 def commands_page() -> str:
     """Every command with its own help."""
     lines = ["# Commands", "", WRITTEN, ""]
-    for name, text in walk(cli, click.Context(cli, info_name="clipsearch", max_content_width=WIDTH)):
+    # As the program makes it: a command keeps the names of its help option from the first time it is asked.
+    whole = click.Context(cli, info_name="clipsearch", **cli.context_settings)
+    for name, text in walk(cli, whole):
         lines += [f"## {name}", "", "```text", *text.rstrip().splitlines(), "```", ""]
     return _page(lines)
 
@@ -57,7 +59,7 @@ def walk(command: click.Command, context: click.Context) -> Iterator[tuple[str, 
         for name in command.list_commands(context):
             found = command.get_command(context, name)
             if found is not None and not found.hidden:
-                below = click.Context(found, info_name=name, parent=context, max_content_width=WIDTH)
+                below = click.Context(found, info_name=name, parent=context)
                 yield from walk(found, below)
 
 

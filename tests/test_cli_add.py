@@ -59,6 +59,8 @@ def test_files_are_copied_in_and_stay_when_the_original_goes(
     told = shared.call("add", shared.pictures / "picture-0.png", shared.pictures / "picture-1.png", *here)
     assert f"unchanged {image.id}: " in told.text
     assert "1 image added to the collection 'default'" in told.err
+    kept = shared.call("backup", shelf.folder / "copy", *here)
+    assert f"left out: 2 uploaded images; copy their folder, too: {shelf.data / 'uploads'}" in kept.err
     assert shared.call("images", "remove", str(image.id), *here).code == 0
     assert len(list(kept_uploads(shelf.data))) == 1
 

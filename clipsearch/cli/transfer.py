@@ -151,17 +151,23 @@ def tell_import(report: ImportReport, as_json: bool, what: str) -> None:
 def backup(file: Path, replace: bool, as_json: bool) -> None:
     """Write a copy of the library to FILE.
 
-    The library may be in use. The image files are not in it.
+    The library may be in use. The image files are not in it, those that were uploaded among them: they are kept
+    in the folder uploads of the data folder.
     """
     from clipsearch.database.backup import back_up
+    from clipsearch.images.uploads import FOLDER, kept_uploads
 
     file = Path(os.path.expanduser(file))
     with open_library() as library:
         size = back_up(library.database, file, replace=replace)
+        place = library.settings.data_dir / FOLDER
+        uploads = sum(1 for _ in kept_uploads(library.settings.data_dir))
     if as_json:
-        print_json({"file": str(file.absolute()), "bytes": size})
-    else:
-        say(f"{shown(str(file))}: {size / 1e6:,.1f} MB")
+        print_json({"file": str(file.absolute()), "bytes": size, "uploads_left_out": uploads})
+        return
+    say(f"{shown(str(file))}: {size / 1e6:,.1f} MB")
+    if uploads:
+        note(f"left out: {counted(uploads, 'uploaded image')}; copy their folder, too: {shown(str(place))}")
 
 
 @click.command("restore")
