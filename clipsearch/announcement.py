@@ -88,6 +88,11 @@ def withdraw(folder: Path, announcement: Announcement) -> None:
             aside.unlink()
 
 
+def stands(folder: Path) -> bool:
+    """Whether any announcement is there, whosever it is. Costs one look at the folder."""
+    return os.path.lexists(folder / FILE)
+
+
 def announced_server(folder: Path, database: str | None) -> Announcement | None:
     """The server that may be asked about this database; None where there is none.
 

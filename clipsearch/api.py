@@ -84,7 +84,8 @@ class OpenLibrary:
         sent = [NewPicture(source.name, read_file(source.data) if isinstance(source.data, Path) else source.data,
                            attributes or {}) for source in _sources(list(pictures))]  # fmt: skip
         added = add_pictures(self.library, sent, collection=collection, make_collection=True)
-        refresh_tags(self.library, collection)
+        if any(one.outcome != "failed" for one in added.images):
+            refresh_tags(self.library, collection)
         return added
 
     def search(

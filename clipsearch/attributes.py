@@ -21,6 +21,8 @@ from pydantic import (
     StrictStr,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 
 from clipsearch.errors import InvalidInput
@@ -30,6 +32,7 @@ MAX_BYTES = 16_000
 MAX_WANTED = 16
 # The whole numbers that every JSON reader keeps as they are.
 LARGEST = 2**53
+KINDS = "must be a text, a number, true, false, or a list of texts"
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,3})?")
 _UNNAMED = re.compile(r"[\x00-\x1f\x7f:=\ud800-\udfff]")
 
@@ -61,29 +64,53 @@ def _small(attributes: Any) -> Any:
     return attributes
 
 
+def _in_one_sentence(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        raise ValueError(_fault(value, error)) from None
+
+
+def _fault(value: Any, error: ValidationError) -> str:
+    """What is wrong with a value, of all that a union has against it: each of its kinds speaks, and one is meant."""
+    kind = {str: "-str", int: "float", float: "float", list: "tuple", tuple: "tuple"}.get(type(value))
+    if kind is None:
+        return KINDS
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    found = next((one for one in faults if kind in str(one["loc"][:1])), None)
+    if found is None:
+        return KINDS
+    said = found["msg"].removeprefix("Value error, ")
+    place = found["loc"][1] if len(found["loc"]) > 1 else None
+    return f"text {place + 1} of its list: {said}" if isinstance(place, int) else said
+
+
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_named)]
 _Whole = Annotated[StrictInt, Field(ge=-LARGEST, le=LARGEST)]
 _Broken = Annotated[StrictFloat, Field(allow_inf_nan=False), BeforeValidator(_no_whole)]
 _Text = Annotated[StrictStr, Field(max_length=2_000), AfterValidator(_text)]
 _Several = Annotated[tuple[_Text, ...], Field(max_length=256, strict=False)]
 Single = StrictBool | _Whole | _Broken | _Text
+_ONE_SENTENCE = WrapValidator(_in_one_sentence)
 
 Attributes = Annotated[
-    dict[Name, Single | _Several],
+    dict[Name, Annotated[Single | _Several, _ONE_SENTENCE]],
     Field(max_length=MAX_ATTRIBUTES),
     AfterValidator(_small),
 ]
 """All that is said of an image, checked."""
 
 AttributeChanges = Annotated[
-    dict[Name, Single | _Several | None],
+    dict[Name, Annotated[Single | _Several | None, _ONE_SENTENCE]],
     Field(max_length=MAX_ATTRIBUTES),
     AfterValidator(_small),
 ]
 """What is to be said of it from now on; None takes a name back."""
 
 _SeveralWanted = Annotated[tuple[_Text, ...], Field(min_length=1, max_length=MAX_WANTED, strict=False)]
-WantedAttributes = Annotated[dict[Name, Single | _SeveralWanted], Field(max_length=MAX_WANTED)]
+WantedAttributes = Annotated[
+    dict[Name, Annotated[Single | _SeveralWanted, _ONE_SENTENCE]], Field(max_length=MAX_WANTED)
+]
 """What is to be true of an image: each name with a value that it has, or that its list holds; or several of those."""
 
 
@@ -155,6 +182,15 @@ def pairs(lines: Iterable[str], separator: str) -> dict[str, Any]:
         name: value_of(values[0]) if len(values) == 1 else tuple(str(value) for value in values)
         for name, values in found.items()
     }
+
+
+def lines_of(name: str, wanted: Any, separator: str) -> list[str]:
+    """The lines that ``pairs`` reads as this name with this value, or with each of several texts."""
+    if isinstance(wanted, list | tuple) and len(wanted) != 1:
+        return [f"{name}{separator}{one}" for one in wanted]
+    value = wanted[0] if isinstance(wanted, list | tuple) else wanted
+    plain = isinstance(value, str) and value_of(value) == value
+    return [f"{name}{separator}{value if plain else json.dumps(value, ensure_ascii=False)}"]
 
 
 def _as_json(value: Any) -> Any:

@@ -54,17 +54,28 @@ def list_keys(library: Library) -> KeyList:
 
 
 def revoke_key(library: Library, prefix: str) -> KeyInfo:
-    """Take the key of this prefix out of use at once and for good. A whole key is taken for its prefix.
+    """Take the key of this prefix out of use at once and for good. A whole key is taken for its prefix, and so is a
+    name that one key in use bears.
 
     Raises KeyNotFound.
     """
-    prefix = prefix_of(prefix) or prefix.removeprefix("cs_").rstrip("_")
+    name, prefix = prefix, prefix_of(prefix) or prefix.removeprefix("cs_").rstrip("_")
     with library.database.write() as connection:
         if not key_rows.revoke_key(connection, prefix):
-            raise KeyNotFound("there is no key of this prefix; to see them: clipsearch keys list")
+            prefix = _prefix_of_name(key_rows.list_keys(connection), name)
+            key_rows.revoke_key(connection, prefix)
         row = key_rows.find_key(connection, prefix)
     assert row is not None  # noqa: S101  for the type checker
     return _info(row)
+
+
+def _prefix_of_name(rows: Iterable[KeyRow], name: str) -> str:
+    found = [row.prefix for row in rows if row.name == name and row.revoked_at is None]
+    if len(found) > 1:
+        raise KeyNotFound(f"{len(found)} keys are called {name!r}; say which one by its prefix: {', '.join(found)}")
+    if not found:
+        raise KeyNotFound("there is no key of this prefix or name in use; to see them: clipsearch keys list")
+    return found[0]
 
 
 def check_key(library: Library, key: str) -> KeyInfo:

@@ -8,19 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from clipsearch.answers import FailedFile, FailureInfo, ImageDetails, ImageInfo, RunInfo
+from clipsearch.answers import ImageDetails, ImageInfo
 from clipsearch.attributes import checked, merged
 from clipsearch.cursors import Cursor, Order, read_cursor
 from clipsearch.database import Connection
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import runs as run_rows
-from clipsearch.database.embedding_runs import run_failures as embedding_run_failures
 from clipsearch.database.filtering import list_images as rows_of_images
 from clipsearch.database.image_tags import tags_of_image
 from clipsearch.database.images import ImageRow
 from clipsearch.database.leases import renew_lease
-from clipsearch.database.runs import RunRow
 from clipsearch.errors import ImageNotFound, InvalidInput, NotAllowed
 from clipsearch.images import (
     content_hash,
@@ -32,7 +30,7 @@ from clipsearch.images import (
     uploads_folder,
     uri_of,
 )
-from clipsearch.library import Library
+from clipsearch.library import PATIENCE, Library
 from clipsearch.queries import Filters
 
 
@@ -98,6 +96,14 @@ def show_image(library: Library, image: int | str, *, collection: str | None = N
         return find_image(connection, row.id, image).info()
 
 
+def show_images(library: Library, ids: Sequence[int], *, collection: str | None = None) -> list[ImageInfo]:
+    """The images of these ids, in their order. Raises ImageNotFound for one that is not there."""
+    row = library.collection(collection)
+    with library.database.read() as connection:
+        known = {one.id: one.info() for one in _find_images(connection, row.id, ids)}
+    return [known[number] for number in ids]
+
+
 def image_details(library: Library, image: int | str, *, collection: str | None = None) -> ImageDetails:
     """As ``show_image``, with the labels that the image bears by the tags that stand. Raises ImageNotFound."""
     row = library.collection(collection)
@@ -113,10 +119,10 @@ def remove_images(library: Library, images: list[int | str], *, collection: str 
     Raises ImageNotFound, and then none is removed; AlreadyRunning.
     """
     row = library.collection(collection)
-    with library.lease(row, "removing images") as lease:
+    with library.lease(row, "removing images", wait_seconds=PATIENCE) as lease:
         with library.database.write() as connection:
             renew_lease(connection, lease, library.settings.lease_seconds)
-            found = list({one.id: one for one in (find_image(connection, row.id, image) for image in images)}.values())
+            found = _find_images(connection, row.id, images)
             if found:
                 revision = collection_rows.advance(connection, row.id)
                 image_rows.mark_gone(connection, revision, [one.id for one in found], forget=True)
@@ -182,6 +188,17 @@ def find_image(connection: Connection, collection_id: int, image: int | str) -> 
         return image_rows.get_image(connection, collection_id, uri=uri_of(os.path.expanduser(image)))
 
 
+def _find_images(connection: Connection, collection_id: int, images: Sequence[int | str]) -> list[ImageRow]:
+    """Each row once, as by ``find_image`` of each, in few statements. Raises ImageNotFound."""
+    numbers = [one for one in images if isinstance(one, int)]
+    uris = [one for one in images if isinstance(one, str)]
+    known: dict[int | str, ImageRow] = {}
+    known.update(image_rows.image_rows(connection, numbers, collection_id=collection_id).items())
+    known.update(image_rows.rows_by_uri(connection, collection_id, uris).items())
+    rows = [known.get(one) or find_image(connection, collection_id, one) for one in images]
+    return list({row.id: row for row in rows}.values())
+
+
 def outermost(paths: Iterable[Path]) -> list[Path]:
     """Each path once, and none that lies under another: no file may be looked at twice."""
     whole = dict.fromkeys(paths)
@@ -195,77 +212,3 @@ def known_sources(library: Library, *, collection: str | None = None) -> tuple[l
         sources = [Path(path_of(uri)) for uri in run_rows.list_sources(connection, row.id)]
     there = [source for source in sources if os.path.exists(source)]
     return outermost(there), [source for source in sources if source not in set(there)]
-
-
-def list_failures(library: Library, *, collection: str | None = None) -> list[FailureInfo]:
-    """The files of the collection that could not be indexed, by uri."""
-    row = library.collection(collection)
-    with library.database.read() as connection:
-        rows = run_rows.list_failures(connection, row.id)
-    names = set(FailureInfo.model_fields)
-    return [FailureInfo(**{name: value for name, value in vars(one).items() if name in names}) for one in rows]
-
-
-def show_run(library: Library, run_id: int) -> RunInfo:
-    """How far a run has come, or how it ended. Raises RunNotFound."""
-    with library.database.read() as connection:
-        return run_info(run_rows.get_run(connection, run_id))
-
-
-def list_runs(
-    library: Library,
-    *,
-    limit: int = 100,
-    collection: str | None = None,
-    states: Sequence[str] | None = None,
-    kind: str | None = None,
-) -> list[RunInfo]:
-    """The newest first; of one collection, in these states, of one kind ("index", "embed") where they are given.
-
-    Raises CollectionNotFound.
-    """
-    number = None if collection is None else library.collection(collection).id
-    with library.database.read() as connection:
-        return [run_info(row) for row in run_rows.list_runs(connection, number, limit, states=states, kind=kind)]
-
-
-def run_failures(library: Library, run_id: int) -> list[FailedFile]:
-    """The files that could not be indexed, or not be embedded, when this run was the last to try: of an embedding the
-    first thousand. Raises RunNotFound."""
-    with library.database.read() as connection:
-        run_rows.get_run(connection, run_id)
-        kept = embedding_run_failures(connection, run_id)
-        failed = run_rows.failures_of_run(connection, run_id)
-    return [FailedFile(**one) for one in kept] + [
-        FailedFile(uri=one.uri, code=one.code, reason=one.reason) for one in failed
-    ]
-
-
-def cancel_run(library: Library, run_id: int) -> RunInfo:
-    """Ask a run to stop after its batch. Raises RunNotFound."""
-    with library.database.write() as connection:
-        return run_info(run_rows.ask_to_cancel(connection, run_id))
-
-
-def close_orphaned_runs(library: Library) -> int:
-    """Mark runs as interrupted that no process works on any more; says how many. For the start of a server."""
-    with library.database.write() as connection:
-        return run_rows.interrupt_orphans(connection)
-
-
-def interrupt_run(library: Library, run_id: int) -> None:
-    """Say of a run that was asked to stop because its process ends that it was interrupted."""
-    with library.database.write() as connection:
-        run_rows.finish_run(connection, run_id, "interrupted", "the server was stopped; start it again")
-
-
-def fail_run(library: Library, run_id: int, reason: str) -> None:
-    """Say of a run that it ended before it began."""
-    with library.database.write() as connection:
-        run_rows.finish_run(connection, run_id, "failed", reason)
-
-
-def run_info(row: RunRow) -> RunInfo:
-    """What is said of a run on every door."""
-    names = set(RunInfo.model_fields)
-    return RunInfo(model=row.model_name, **{name: value for name, value in vars(row).items() if name in names})

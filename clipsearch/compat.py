@@ -27,8 +27,8 @@ def check_wires(names: tuple[str, ...]) -> tuple[str, ...]:
         if name not in WIRES:
             close = difflib.get_close_matches(name, WIRES, n=1)
             raise ValueError(
-                f"there is no wire {name!r}; "
-                + (f"did you mean {close[0]}?" if close else f"one of {', '.join(WIRES)}")
+                f"there is no wire {name!r}{f' (did you mean {close[0]}?)' if close else ''}; there are "
+                + ", ".join(WIRES)
             )
     return tuple(dict.fromkeys(names))
 

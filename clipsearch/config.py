@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -192,6 +193,37 @@ def _nearest(name: str, known: set[str]) -> str:
     return f"; did you mean {bare[close[0]]}?" if close else f"; known are {', '.join(sorted(known))}"
 
 
+# By pydantic's kinds of fault, in words for who never heard of pydantic.
+_WORDS = {
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have {max_length} characters at most",
+}
+
+
+def _fault(name: str, fault: ErrorDetails) -> str:
+    """What is wrong with a setting's value, and which value it was."""
+    context, value = fault.get("ctx", {}), redacted(repr(fault["input"]))
+    if fault["type"] == "value_error":  # said by a check of ours
+        said = redacted(fault["msg"].removeprefix("Value error, "))
+        return said if value in said else f"{said} (it is set to {value})"
+    if fault["type"] in _WORDS:
+        return f"{_WORDS[fault['type']].format_map(context)}, not {value}"
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{value} does not fit; this sets {Settings.model_fields[name].description}"
+    return f"{fault['msg']}, not {value}"
+
+
 def _explain(error: ValidationError) -> str:
     reasons = []
     for fault in error.errors():
@@ -199,7 +231,5 @@ def _explain(error: ValidationError) -> str:
         if fault["type"] == "extra_forbidden":
             reasons.append(f"{name} is not a setting of clipsearch{_nearest(name, set(Settings.model_fields))}")
         else:
-            reasons.append(
-                f"the setting {name} ({PREFIX}{name.upper()}): {fault['msg']}, not {redacted(repr(fault['input']))}"
-            )
+            reasons.append(f"the setting {name} ({PREFIX}{name.upper()}): {_fault(name, fault)}")
     return "; ".join(reasons)

@@ -16,7 +16,7 @@ from clipsearch.answers.statistics import (
 )
 from clipsearch.database import Connection
 from clipsearch.database import collections as collection_rows
-from clipsearch.database import runs as run_rows
+from clipsearch.database import failures as failure_rows
 from clipsearch.database import statistics as numbers
 from clipsearch.database import taggings as tagging_rows
 from clipsearch.database.collections import CollectionState
@@ -43,7 +43,7 @@ def count_collection(library: Library, name: str | None = None) -> CollectionSta
         state = collection_rows.state_of_id(connection, row.id)
         row = state.row
         found, folders = _counted(library, connection, state)
-        failures = run_rows.count_failures(connection, row.id)
+        failures = failure_rows.count_failures(connection, row.id)
         tags = _tagged(connection, row.id)
     return CollectionStatistics(
         collection=row.name,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from clipsearch.database.collections import CollectionRow, find_collection
 from clipsearch.database.embeddings import norms_of, vectors_of
-from clipsearch.database.images import get_image
-from clipsearch.errors import ClipSearchError, InvalidInput
+from clipsearch.database.images import image_rows
+from clipsearch.errors import ClipSearchError, ImageNotFound, InvalidInput
 from clipsearch.library import Library
 from clipsearch.model import Model
 from clipsearch.prompts import clean_text
@@ -51,17 +51,51 @@ class Encodings:
         return Encodings(self.model, self.vectors[start:stop], self.norms[start:stop], self.truncated[start:stop])
 
 
-def encode_texts(
-    library: Library, texts: Sequence[str], *, collection: str | None = None, model: str | None = None
-) -> Encodings:
-    """The embeddings of texts, as they stand, by a collection's model or by the one that is named.
+@dataclass(frozen=True)
+class ChosenModel:
+    """The model that answers, looked up once: calls that are given it agree, whatever is switched between them.
 
-    Without either by that of the settings' collection, else by the settings' model. A text beyond the model's
-    context is cut, and said to be. Raises CollectionNotFound, ModelNotFound, ModelUnavailable, ModelMismatch, Busy,
-    and EmptyText, TextTooLong, InvalidVector, which name the place of the text.
+    ``collection`` is the one whose model it was at that moment, None for a model that was named or is the settings'.
+    """
+
+    name: str
+    collection: CollectionRow | None = None
+
+
+def choose_model(library: Library, *, collection: str | None = None, model: str | None = None) -> ChosenModel:
+    """The model of a collection, or the one that is named.
+
+    Without either that of the settings' collection, else the settings' model. Raises CollectionNotFound,
+    ModelNotFound, InvalidInput for both.
+    """
+    if model is not None:
+        if collection is not None:
+            raise InvalidInput("name a collection or a model, not both: a collection has a model of its own")
+        return ChosenModel(library.model_name(model))
+    if collection is not None:
+        row: CollectionRow | None = library.collection(collection)
+    else:
+        with library.database.read() as connection:
+            row = find_collection(connection, library.settings.collection)
+    return ChosenModel(row.model_name, row) if row else ChosenModel(library.model_name())
+
+
+def encode_texts(
+    library: Library,
+    texts: Sequence[str],
+    *,
+    collection: str | None = None,
+    model: str | ChosenModel | None = None,
+    called: str = "texts[{}]",
+) -> Encodings:
+    """The embeddings of texts, as they stand, by the model that ``choose_model`` gives, or gave.
+
+    A text beyond the model's context is cut, and said to be. Raises CollectionNotFound, ModelNotFound,
+    ModelUnavailable, ModelMismatch, Busy, and EmptyText, TextTooLong, InvalidVector, which name the text as
+    ``called`` says, {} being its place.
     """
     encoder = _text_encoder(library, collection, model)
-    cleaned = _each("texts", texts, clean_text)
+    cleaned = _each(called, texts, clean_text)
     if not cleaned:
         return _none(encoder.model)
     encoded = encoder.encode_texts(cleaned)
@@ -69,7 +103,7 @@ def encode_texts(
 
 
 def count_tokens(
-    library: Library, texts: Sequence[str], *, collection: str | None = None, model: str | None = None
+    library: Library, texts: Sequence[str], *, collection: str | None = None, model: str | ChosenModel | None = None
 ) -> int:
     """How many tokens the model reads of these texts together, the marks of their beginnings and ends among them.
 
@@ -79,17 +113,23 @@ def count_tokens(
 
 
 def encode_pictures(
-    library: Library, sources: Sequence[bytes | Path], *, collection: str | None = None, model: str | None = None
+    library: Library,
+    sources: Sequence[bytes | Path],
+    *,
+    collection: str | None = None,
+    model: str | ChosenModel | None = None,
+    called: str = "images[{}]",
 ) -> Encodings:
     """The embeddings of pictures, each a file's bytes or its path, by the model that ``encode_texts`` takes.
 
-    Raises as it does, and UnreadableImage, which names the place of the picture: one that cannot be read fails all.
+    Raises as it does, and UnreadableImage, which names the picture as ``called`` says: one that cannot be read fails
+    all.
     """
     encoder = _encoder(library, collection, model)
     parts = [_none(encoder.model)]
     for start in range(0, len(sources), encoder.batch_size):
         batch = sources[start : start + encoder.batch_size]
-        prepared = _each("images", batch, lambda source: _prepared(library, encoder, source), start)
+        prepared = _each(called, batch, lambda source: _prepared(library, encoder, source), start)
         encoded = encoder.encode_prepared(prepared)
         parts.append(Encodings(encoder.model, encoded.vectors, encoded.norms, (False,) * len(batch)))
     return Encodings(
@@ -100,19 +140,23 @@ def encode_pictures(
     )
 
 
-def stored_encodings(library: Library, ids: Sequence[int], *, collection: str | None = None) -> Encodings:
+def stored_encodings(
+    library: Library, ids: Sequence[int], *, collection: str | None = None, model: ChosenModel | None = None
+) -> Encodings:
     """The embeddings that a collection keeps of its images, in the order of ``ids``; no model is loaded for it.
 
-    They rest in float16. Raises CollectionNotFound, ImageNotFound, InvalidInput for an image that has none.
+    ``model`` is in the place of ``collection``, and names both. They rest in float16. Raises CollectionNotFound,
+    ImageNotFound, InvalidInput for an image that has none.
     """
-    row = library.collection(collection)
+    row = (model and model.collection) or library.collection(collection)
     kept = library.model_of(row)
     if kept is None:
         raise InvalidInput(f"the collection {row.name!r} holds no embeddings yet")
     dimension = kept.model.dimension
     with library.database.read() as connection:
-        for number in dict.fromkeys(ids):
-            get_image(connection, row.id, number=number)
+        known = image_rows(connection, dict.fromkeys(ids), collection_id=row.id)
+        if missing := next((number for number in ids if number not in known), None):
+            raise ImageNotFound(f"there is no image {missing} in this collection")
         vectors = vectors_of(connection, kept.id, dimension, list(dict.fromkeys(ids)))
         norms = norms_of(connection, kept.id, list(vectors))
     for number in ids:
@@ -126,26 +170,18 @@ def stored_encodings(library: Library, ids: Sequence[int], *, collection: str | 
     )
 
 
-def _text_encoder(library: Library, collection: str | None, model: str | None) -> TextEncoder:
-    row = _collection(library, collection, model)
-    return library.text_encoder_for(row)[0] if row else library.encoder(library.model_name(model))
+def _text_encoder(library: Library, collection: str | None, model: str | ChosenModel | None) -> TextEncoder:
+    chosen = _chosen(library, collection, model)
+    return library.text_encoder_for(chosen.collection)[0] if chosen.collection else library.encoder(chosen.name)
 
 
-def _encoder(library: Library, collection: str | None, model: str | None) -> Encoder:
-    row = _collection(library, collection, model)
-    return library.encoder_for(row)[0] if row else library.encoder(library.model_name(model))
+def _encoder(library: Library, collection: str | None, model: str | ChosenModel | None) -> Encoder:
+    chosen = _chosen(library, collection, model)
+    return library.encoder_for(chosen.collection)[0] if chosen.collection else library.encoder(chosen.name)
 
 
-def _collection(library: Library, collection: str | None, model: str | None) -> CollectionRow | None:
-    """The collection whose model is to answer; None where it is one that is named, or the settings'."""
-    if model is not None:
-        if collection is not None:
-            raise InvalidInput("name a collection or a model, not both: a collection has a model of its own")
-        return None
-    if collection is not None:
-        return library.collection(collection)
-    with library.database.read() as connection:
-        return find_collection(connection, library.settings.collection)
+def _chosen(library: Library, collection: str | None, model: str | ChosenModel | None) -> ChosenModel:
+    return model if isinstance(model, ChosenModel) else choose_model(library, collection=collection, model=model)
 
 
 def _prepared(library: Library, encoder: Encoder, source: bytes | Path) -> NDArray[np.float32]:
@@ -155,26 +191,26 @@ def _prepared(library: Library, encoder: Encoder, source: bytes | Path) -> NDArr
     return encoder.prepare(opened.picture)
 
 
-def _each(kind: str, given: Sequence[Given], make: Callable[[Given], Made], first: int = 0) -> list[Made]:
+def _each(called: str, given: Sequence[Given], make: Callable[[Given], Made], first: int = 0) -> list[Made]:
     made = []
     for place, one in enumerate(given, start=first):
-        with _at(kind, place):
+        with _at(called, place):
             made.append(make(one))
     return made
 
 
 @contextmanager
-def _at(kind: str, place: int) -> Iterator[None]:
+def _at(called: str, place: int) -> Iterator[None]:
     """An error inside the block tells the place of its input."""
     try:
         yield
     except ClipSearchError as error:
-        error.message = f"{kind}[{place}]: {error.message}"
+        error.message = f"{called.format(place)}: {error.message}"
         error.args = (error.message,)
         error.details["position"] = place
         raise
     except OSError as error:
-        raise InvalidInput(f"{kind}[{place}]: the file cannot be read: {error.strerror or error}") from error
+        raise InvalidInput(f"{called.format(place)}: the file cannot be read: {error.strerror or error}") from error
 
 
 def _none(model: Model) -> Encodings:

@@ -46,8 +46,9 @@ class Whereabouts:
     log_level: str = "warning"
 
 
-def whereabouts(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Whereabouts | None:
+def whereabouts(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Whereabouts | None:
     """What flags, environment and file say, as ``config.read_settings`` would; None where only that can tell."""
+    environ = os.environ if environ is None else environ
     in_file = _from_file(environ)
     in_environment = _from_environment(environ)
     if in_file is None or in_environment is None:
@@ -77,9 +78,9 @@ def default_data_dir() -> Path:
     return Path(platformdirs.user_data_dir("clipsearch", appauthor=False))
 
 
-def config_file(environ: Mapping[str, str] = os.environ) -> Path:
+def config_file(environ: Mapping[str, str] | None = None) -> Path:
     """The settings file: the one named by CLIPSEARCH_CONFIG, else clipsearch.toml in the working folder."""
-    return Path(environ.get("CLIPSEARCH_CONFIG", CONFIG_FILE)).expanduser()
+    return Path((os.environ if environ is None else environ).get("CLIPSEARCH_CONFIG", CONFIG_FILE)).expanduser()
 
 
 def absolute(path: str | os.PathLike[str]) -> str:

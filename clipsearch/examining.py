@@ -6,25 +6,28 @@ import random
 import shlex
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from clipsearch.answers import DoctorReport, Finding
+from clipsearch.database import Connection
+from clipsearch.database import collection_models as further_rows
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database import taggings as tagging_rows
-from clipsearch.database.checking import check_file, damaged_embeddings, images_without_embedding
+from clipsearch.database.checking import check_file, damaged_embeddings, embedded_by_others, images_without_embedding
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import vectors_of
 from clipsearch.database.filtering import list_images
 from clipsearch.database.images import ImageRow
 from clipsearch.database.leases import renew_lease
 from clipsearch.errors import InvalidInput, UnreadableImage
-from clipsearch.images import Presence, content_hash, kept_uploads, path_of, presence, uri_of
+from clipsearch.images import Presence, content_hash, is_upload, kept_uploads, path_of, presence, uri_of
 from clipsearch.library import Library
 from clipsearch.queries import Filters
 
@@ -37,8 +40,8 @@ _WAL_BUG_ENDS = (3, 51, 3)
 
 def examine(library: Library, *, repair: bool = False) -> DoctorReport:
     """Look for what is wrong. Nothing is changed unless ``repair`` asks for it, and then only what comes back:
-    indexes are rebuilt, and images whose file or embedding is lost are marked gone, to be indexed again. A source
-    of which no file is there is left as it is: an unplugged disk looks the same.
+    indexes are rebuilt, and images whose file or embedding is lost are marked gone, to be indexed again, where
+    indexing brings them back. A source of which no file is there is left as it is: an unplugged disk looks the same.
     """
     findings = list(_database_findings(library))
     checked = {"collections": 0, "images": 0, "files_hashed": 0}
@@ -88,7 +91,7 @@ def _file_findings(library: Library, row: CollectionRow, checked: dict[str, int]
                        [one.uri for one in images])  # fmt: skip
     if missing:
         if repair:
-            _mark_gone(library, row, list(missing.values()), lost_files=True)
+            _change(library, row, list(missing.values()), partial(_mark_gone, row, False), lost_files=True)
         yield _finding("missing_files", "warning", f"{len(missing)} files of {row.name!r} are not there any more",
                        [one.uri for one in missing.values()], repaired=repair)  # fmt: skip
     if files["unknown"]:
@@ -138,20 +141,49 @@ def _differs(image: ImageRow) -> bool:
 
 
 def _embedding_findings(library: Library, row: CollectionRow, *, repair: bool) -> Iterator[Finding]:
+    """Images that no search finds, by the way in which they come back. Nothing is forgotten that cannot be made again:
+    neither what another model has embedded, nor what has no file, nor an upload, which no folder brings back."""
     with library.database.read() as connection:
         model = model_rows.find_model(connection, row.model_name)
-        lacking = images_without_embedding(connection, row.id, model.id if model else None)
+        number = model.id if model else None
+        lacking = images_without_embedding(connection, row.id, number)
         damaged = damaged_embeddings(connection, row.id, model.id, model.model.dimension) if model else []
-        rows = image_rows.image_rows(connection, [number for number, _ in lacking + damaged])
-    for code, what, images in (
+        ids = [image for image, _ in lacking + damaged]
+        rows, others = image_rows.image_rows(connection, ids), embedded_by_others(connection, ids, number)
+    add = f"run: clipsearch models add {shlex.quote(row.model_name)} -c {shlex.quote(row.name)}"
+    for code, what, found in (
         ("images_without_embedding", "have no embedding", lacking),
         ("damaged_embeddings", "have a damaged embedding", damaged),
     ):
-        if images:
-            if repair:
-                _mark_gone(library, row, [rows[number] for number, _ in images if number in rows], forget=True)
-            yield _finding(code, "error", f"{len(images)} images of {row.name!r} {what}; index them again",
-                           [uri for _, uri in images], repaired=repair)  # fmt: skip
+        is_damaged = found is damaged
+        ways: dict[str, list[ImageRow]] = {"index": [], "add": [], "switched": [], "none": []}
+        for image in (rows[image] for image, _ in found if image in rows):
+            ways[_way_back(library, row, image, image.id in others, is_damaged)].append(image)
+        if ways["switched"]:
+            yield _finding("images_without_model", "info",
+                           f"{len(ways['switched'])} images of {row.name!r} have embeddings by other models only, not "
+                           f"by {row.model_name}, which answers: searches leave them out; {add}",
+                           [one.uri for one in ways["switched"]])  # fmt: skip
+        drop = partial(_drop, row, model.id) if model and is_damaged else None
+        changes = {"index": partial(_mark_gone, row, True), "add": drop}
+        for way, advice in (("index", "index them again"), ("add", add), ("none", "there is no file to make one of")):
+            if images := ways[way]:
+                change = changes.get(way) if repair else None
+                if change is not None:
+                    _change(library, row, images, change)
+                yield _finding(code, "error", f"{len(images)} images of {row.name!r} {what}; {advice}",
+                               [one.uri for one in images], repaired=change is not None)  # fmt: skip
+
+
+def _way_back(library: Library, row: CollectionRow, image: ImageRow, by_others: bool, is_damaged: bool) -> str:
+    """Whether indexing its folder or adding the model makes an embedding of the image, or nothing does; ``switched``
+    where it merely lacks the model that answers."""
+    if by_others and not is_damaged:
+        return "switched"
+    path = _path(image.uri)
+    if path is None or image.content_hash is None or presence(path) != "there":
+        return "none"
+    return "add" if by_others or is_upload(library.settings.data_dir, row.id, path) else "index"
 
 
 def _index_findings(library: Library, row: CollectionRow, *, repair: bool) -> Iterator[Finding]:
@@ -227,10 +259,15 @@ def _every_image(library: Library, row: CollectionRow) -> Iterator[ImageRow]:
         after = page[-1].id
 
 
-def _mark_gone(
-    library: Library, row: CollectionRow, images: Sequence[ImageRow], *, forget: bool = False, lost_files: bool = False
+def _change(
+    library: Library,
+    row: CollectionRow,
+    images: Sequence[ImageRow],
+    change: Callable[[Connection, list[int]], None],
+    *,
+    lost_files: bool = False,
 ) -> None:
-    """Take these images out, but for those that were indexed again or came back since they were looked at."""
+    """Change these images, but for those that were indexed again or came back since they were looked at."""
     with library.lease(row, "repairing") as lease:
         still = [one for one in images if not lost_files or presence(path_of(one.uri)) == "gone"]
         with library.database.write() as connection:
@@ -239,8 +276,15 @@ def _mark_gone(
             ids = [one.id for one in still if one.id in rows
                    and (rows[one.id].uri, rows[one.id].revision) == (one.uri, one.revision)]  # fmt: skip
             if ids:
-                revision = collection_rows.advance(connection, row.id)
-                image_rows.mark_gone(connection, revision, ids, forget=forget)
+                change(connection, ids)
+
+
+def _mark_gone(row: CollectionRow, forget: bool, connection: Connection, ids: list[int]) -> None:
+    image_rows.mark_gone(connection, collection_rows.advance(connection, row.id), ids, forget=forget)
+
+
+def _drop(row: CollectionRow, model_id: int, connection: Connection, ids: list[int]) -> None:
+    further_rows.drop_embeddings(connection, row.id, model_id, ids)
 
 
 def _path(uri: str) -> Path | None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from clipsearch import __version__
 from clipsearch.answers import CollectionInfo, IndexInfo, LeaseInfo, ModelInfo, StatusReport, TrialInfo
 from clipsearch.database import collections as collection_rows
+from clipsearch.database import failures as failure_rows
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database import leases as lease_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import count_changes
+from clipsearch.database.leases import Lease
 from clipsearch.database.migrating import current_revision
 from clipsearch.indexes import IndexView
 from clipsearch.library import Library
@@ -20,14 +22,36 @@ from clipsearch.library import Library
 
 def show_collection(library: Library, name: str | None = None, *, with_index: bool = True) -> CollectionInfo:
     """One collection, with its index unless that is not wanted. Raises CollectionNotFound."""
-    return _collection_info(library, library.collection(name), with_index=with_index)
+    row = library.collection(name)
+    with library.database.read() as connection:
+        model = model_rows.find_model(connection, row.model_name)
+        standing = _Standing(
+            images=collection_rows.count_images(connection, row.id),
+            failures=failure_rows.count_failures(connection, row.id),
+            lease=lease_rows.find_lease(connection, row.id),
+            dimension=model.model.dimension if model else None,
+        )
+    return _collection_info(row, standing, library.index(row) if with_index else None)
 
 
 def list_collections(library: Library) -> list[CollectionInfo]:
     """All of them, by name, without their indexes."""
     with library.database.read() as connection:
         rows = collection_rows.list_collections(connection)
-    return [_collection_info(library, row, with_index=False) for row in rows]
+        # As many statements for a hundred collections as for one: every page of the server asks this.
+        images = collection_rows.count_each_images(connection)
+        failures = failure_rows.count_each_failures(connection)
+        leases = lease_rows.list_leases(connection)
+        dimensions = model_rows.dimensions(connection)
+    return [
+        _collection_info(
+            row,
+            _Standing(images.get(row.id, 0), failures.get(row.id, 0), leases.get(row.id),
+                      dimensions.get(row.model_name)),
+            None,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def status(library: Library) -> StatusReport:
@@ -70,8 +94,9 @@ def count_library(library: Library) -> LibraryCounts:
     """Images and rows behind by collection, runs by state; loads no index. Raises Busy, StorageFull, ConfigError."""
     images, lag_rows = {}, {}
     with library.database.read() as connection:
+        counts = collection_rows.count_each_images(connection)
         for row in collection_rows.list_collections(connection):
-            images[row.name] = collection_rows.count_images(connection, row.id)
+            images[row.name] = counts.get(row.id, 0)
             view = library.held_index(row)
             if view is not None:
                 lag_rows[row.name] = count_changes(connection, row.id, view.revision)
@@ -79,24 +104,29 @@ def count_library(library: Library) -> LibraryCounts:
     return LibraryCounts(images=images, lag_rows=lag_rows, runs=runs)
 
 
-def _collection_info(library: Library, row: CollectionRow, *, with_index: bool) -> CollectionInfo:
-    with library.database.read() as connection:
-        images = collection_rows.count_images(connection, row.id)
-        failures = run_rows.count_failures(connection, row.id)
-        lease = lease_rows.find_lease(connection, row.id)
-        model = model_rows.find_model(connection, row.model_name)
-    view = library.index(row) if with_index else None
+@dataclass(frozen=True)
+class _Standing:
+    """What the rows say of one collection."""
+
+    images: int
+    failures: int
+    lease: Lease | None
+    dimension: int | None
+
+
+def _collection_info(row: CollectionRow, standing: _Standing, view: IndexView | None) -> CollectionInfo:
+    lease = standing.lease
     return CollectionInfo(
         name=row.name,
         model=row.model_name,
-        dimension=model.model.dimension if model else None,
-        images=images,
-        failures=failures,
+        dimension=standing.dimension,
+        images=standing.images,
+        failures=standing.failures,
         revision=row.revision,
         created_at=row.created_at,
         updated_at=row.updated_at,
         index=_index_info(view) if view else None,
-        unsearchable=max(0, images - len(view.index)) if view else None,
+        unsearchable=max(0, standing.images - len(view.index)) if view else None,
         lease=LeaseInfo(
             holder=lease.holder,
             purpose=lease.purpose,

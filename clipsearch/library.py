@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # As often a search looks anew where the model is switched between its two looks; a second time would be odd.
 SWITCHES_AT_ONCE = 5
+# Seconds that a short change, such as removing images, waits for another one; who holds it for longer indexes.
+PATIENCE = 5.0
 
 
 class Library:
@@ -217,16 +219,20 @@ class Library:
 
     def delete_collection(self, name: str) -> None:
         """Delete a collection with all that belongs to it, uploads too; indexed files stay. Raises
-        CollectionNotFound."""
+        CollectionNotFound, AlreadyRunning."""
         row = self.collection(name)
-        with self.lease(row, "deleting"), self.database.write() as connection:
+        with self.lease(row, "deleting", wait_seconds=PATIENCE), self.database.write() as connection:
             collection_rows.delete_collection(connection, name)
         self._indexes.forget(row)
         remove_uploads(self.settings.data_dir, row.id)
 
-    def lease(self, collection: CollectionRow, purpose: str) -> AbstractContextManager[Lease]:
-        """The right to change this collection while a block runs. Raises AlreadyRunning."""
-        return held_lease(self.database, collection.id, purpose, self.settings.lease_seconds)
+    def lease(
+        self, collection: CollectionRow, purpose: str, *, wait_seconds: float = 0.0
+    ) -> AbstractContextManager[Lease]:
+        """The right to change this collection while a block runs. Raises AlreadyRunning where another has it, and for
+        longer than ``wait_seconds``: short changes wait for each other ``PATIENCE`` seconds."""
+        seconds = self.settings.lease_seconds
+        return held_lease(self.database, collection.id, purpose, seconds, wait_seconds=wait_seconds)
 
     # Indexes ----------------------------------------------------------------------------------------------
 
@@ -236,10 +242,6 @@ class Library:
         With ``wait`` false a generation that another thread is bringing up to date is given as it stands.
         """
         return self._indexes.view(collection, wait=wait)
-
-    def index_at(self, state: CollectionState, *, wait: bool = True) -> IndexView | None:
-        """As ``index``, for one who has just read how the collection stands."""
-        return self._indexes.view_at(state, wait=wait)
 
     def state_and_index(
         self, name: str | None = None, *, wait: bool = True

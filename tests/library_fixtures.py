@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 from encoder_fixtures import make_checkpoints, write_model_folder
 from numpy.typing import NDArray
 from postgres_fixture import Postgres
-from sqlalchemy import text
+from sqlalchemy import event, text
 from worker_processes import Workers, started_workers
 
 from clipsearch.answers import IndexingReport
@@ -241,6 +242,24 @@ def groups(report: IndexingReport) -> dict[str, list[str]]:
     found = {name: getattr(report, name) for name in GROUPS}
     found["failed"] = [one.uri for one in report.failed]
     return {name: sorted(map(os.path.basename, uris)) for name, uris in found.items() if uris}
+
+
+@contextmanager
+def statements_of(database: Database) -> Iterator[list[str]]:
+    """The statements that the database is asked while the block runs, as they come."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    engines = {database._reader, database._writer}
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
 
 
 def unit_rows(count: int, dimension: int = 16, seed: int = 0) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from clipsearch.adding import NewPicture, add_pictures
 from clipsearch.answers import ImageInfo
-from clipsearch.browsing import list_failures, list_images, original, remove_images, show_image, thumbnail
+from clipsearch.browsing import list_images, original, remove_images, show_image, thumbnail
 from clipsearch.database import images
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.leases import Lease
@@ -32,6 +32,7 @@ from clipsearch.errors import (
     StorageFull,
 )
 from clipsearch.examining import examine
+from clipsearch.following import list_failures
 from clipsearch.images import content_hash, kept_uploads, path_of, safe_name, upload_path
 from clipsearch.library import Library
 from clipsearch.queries import Query, Term
@@ -130,7 +131,7 @@ def test_content_that_was_indexed_is_not_encoded_again(
     assert (image.width, image.height, image.format) == (24, 20, "PNG")
 
 
-def test_a_bad_picture_costs_itself_and_is_noted(library: Library) -> None:
+def test_a_bad_picture_costs_itself_and_leaves_nothing_behind(library: Library) -> None:
     bad = [NewPicture("bad.jpg", b"not an image"), NewPicture("empty.png", b""), NewPicture("cut.png", png(3)[:60])]
     away = NewPicture("away.png", error=FetchFailed("photos.example answered with 404"))
     answer = add_pictures(library, [*bad[:2], new(1), bad[2], away], make_collection=True)
@@ -138,10 +139,45 @@ def test_a_bad_picture_costs_itself_and_is_noted(library: Library) -> None:
     codes = [one.error.code for one in answer.images if one.error]
     assert codes == ["unsupported_format", "unreadable_image", "unreadable_image", "fetch_failed"]
     assert len(kept(library)) == 1
-    noted = list_failures(library)
-    assert sorted(Path(one.uri).name for one in noted) == ["bad.jpg", "cut.png", "empty.png"]
-    add_pictures(library, bad[:1])
-    assert max(one.attempts for one in list_failures(library)) == 2
+    assert list_failures(library) == []  # it was answered to the sender, and its file is not kept: nobody can try again
+
+
+def test_a_collection_that_was_made_for_pictures_goes_again_where_none_was_added(
+    any_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, bad = any_library, NewPicture("bad.jpg", b"not an image")
+    add_pictures(library, [bad], make_collection=True)
+    with pytest.raises(CollectionNotFound):
+        library.collection()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("clipsearch.adding.add.keep_upload", full)
+        with pytest.raises(StorageFull):
+            add_pictures(library, [new(1)], make_collection=True)
+    with pytest.raises(CollectionNotFound):
+        library.collection()
+    library.ensure_collection()
+    add_pictures(library, [bad], make_collection=True)
+    assert library.collection().revision == 0  # somebody else made it
+
+
+def test_pictures_find_a_collection_that_was_taken_back_while_they_waited(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.ensure_collection()
+    real = library.lease
+
+    def too_late(row: CollectionRow, purpose: str, **waiting: float) -> AbstractContextManager[Lease]:
+        monkeypatch.undo()
+        library.delete_collection(row.name)
+        return real(row, purpose, **waiting)
+
+    monkeypatch.setattr(library, "lease", too_late)
+    assert [outcome for _, outcome, _ in add(library, new(1))] == ["added"]
+    assert len(list_images(library)) == len(kept(library)) == 1
 
 
 def test_a_picture_that_the_model_makes_nothing_of_fails_alone(library: Library, encoder: CountingEncoder) -> None:
@@ -156,6 +192,21 @@ def test_a_picture_that_the_model_makes_nothing_of_fails_alone(library: Library,
     assert answer.images[1].error.code == "no_embedding"
     found = search(library, Query(terms=(Term(image=png(3)),), k=1)).hits[0]
     assert found.score == pytest.approx(1, abs=1e-3)
+
+
+def test_a_picture_whose_attributes_become_too_many_costs_itself_only(library: Library) -> None:
+    full = {f"name {number}": number for number in range(64)}
+    added(library, new(1, attributes=full))
+    one_more = {"one": "more"}
+    answer = add_pictures(library, [new(1, attributes=one_more), new(2, attributes=one_more), new(3, attributes=full),
+                                    new(3, attributes=one_more)])  # fmt: skip
+    assert [(one.name, one.outcome) for one in answer.images] == [
+        ("1.png", "failed"), ("2.png", "added"), ("3.png", "added"), ("3.png", "failed"),
+    ]  # fmt: skip
+    said = {(one.error.code, one.error.reason) for one in answer.images if one.error is not None}
+    assert said == {("invalid_input", "an image may have 64 attributes at most")}
+    assert [image.attributes for image in list_images(library)] == [full, one_more, full]
+    assert list_failures(library) == []
 
 
 def test_attributes_come_with_a_picture_and_join_those_that_are_there(library: Library) -> None:
@@ -418,10 +469,10 @@ def test_a_collection_that_is_deleted_meanwhile_gets_nothing(
     library.ensure_collection()
     real = library.lease
 
-    def too_late(row: CollectionRow, purpose: str) -> AbstractContextManager[Lease]:
+    def too_late(row: CollectionRow, purpose: str, **waiting: float) -> AbstractContextManager[Lease]:
         monkeypatch.undo()
         library.delete_collection(row.name)
-        return real(row, purpose)
+        return real(row, purpose, **waiting)
 
     monkeypatch.setattr(library, "lease", too_late)
     with pytest.raises(CollectionNotFound):

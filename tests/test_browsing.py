@@ -10,11 +10,12 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
-from library_fixtures import CountingEncoder, draw, draw_many, groups, index, library_with, sqlite_url
+from library_fixtures import CountingEncoder, draw, draw_many, groups, index, library_with, sqlite_url, statements_of
 
-from clipsearch import browsing
+from clipsearch import browsing, following
+from clipsearch.database import failures as failure_rows
 from clipsearch.database import runs as run_rows
-from clipsearch.database.runs import NewFailure
+from clipsearch.database.failures import NewFailure
 from clipsearch.errors import ClipSearchError, ImageNotFound, InvalidInput, NotAllowed, RunNotFound
 from clipsearch.library import Library
 from clipsearch.queries import Filters, Query, Term
@@ -71,6 +72,39 @@ def test_removing_is_all_or_nothing_and_the_next_run_brings_the_images_back(any_
     report = index(any_library, photos)
     assert groups(report) == {"added": ["0000.png", "0001.png"], "unchanged": ["0002.png"]}
     assert report.encoded == 2
+
+
+def test_removing_many_asks_no_more_than_removing_one(any_library: Library, photos: Path) -> None:
+    paths = draw_many(photos, 7)
+    index(any_library, photos)
+    wanted: list[list[int | str]] = [[1], [2, str(paths[2]), 4, str(paths[4])], [6, str(paths[6])]]
+    counts = []
+    for images in wanted:
+        with statements_of(any_library.database) as asked:
+            assert len(browsing.remove_images(any_library, images)) == len(images)
+        counts.append(len(asked))
+    assert max(counts) <= counts[0] + 1, "one more for those that are named by uri"
+    other = any_library.create_collection("other", any_library.settings.model)
+    with pytest.raises(ImageNotFound):
+        browsing.remove_images(any_library, [1], collection=other.name)
+
+
+def test_failures_are_read_part_by_part_with_their_number(any_library: Library) -> None:
+    row = any_library.create_collection("holiday", "demo")
+    bad = [NewFailure(f"/{number}.ppm", "unreadable_image", "cut short") for number in range(7)]
+    with any_library.database.write() as connection:
+        run = run_rows.create_run(connection, row.id, "/photos")
+        failure_rows.note_failures(connection, row.id, run, bad)
+        failure_rows.note_failures(connection, row.id, None, [NewFailure("/8.ppm", "x", "of no run")])
+    page, total = following.failures_page(any_library, collection="holiday", offset=2, limit=3)
+    assert ([one.uri for one in page], total) == (["/2.ppm", "/3.ppm", "/4.ppm"], 8)
+    assert len(following.list_failures(any_library, collection="holiday")) == 8
+    assert following.failures_page(any_library, collection="holiday", offset=9) == ([], 8)
+    of_run, all_of_run = following.run_failures_page(any_library, run, offset=5, limit=3)
+    assert ([one.uri for one in of_run], all_of_run) == (["/5.ppm", "/6.ppm"], 7)
+    with statements_of(any_library.database) as asked:
+        following.failures_page(any_library, collection="holiday", limit=2)
+    assert any("LIMIT" in statement.upper() for statement in asked if "failure" in statement)
 
 
 def test_an_original_is_the_files_bytes_and_only_from_the_roots(rooted: Library, photos: Path, tmp_path: Path) -> None:
@@ -161,12 +195,12 @@ def test_no_name_reaches_a_file_that_was_not_indexed(rooted: Library, photos: Pa
 def test_runs_are_listed_newest_first(library: Library, photos: Path) -> None:
     draw(photos / "a.png", seed=1)
     first, second = index(library, photos).run_id, index(library, photos).run_id
-    assert [run.id for run in browsing.list_runs(library)] == [second, first]
-    assert browsing.show_run(library, first or 0).source == str(photos)
+    assert [run.id for run in following.list_runs(library)] == [second, first]
+    assert following.show_run(library, first or 0).source == str(photos)
     with pytest.raises(RunNotFound):
-        browsing.show_run(library, 99)
+        following.show_run(library, 99)
     with pytest.raises(ClipSearchError):
-        browsing.cancel_run(library, 99)
+        following.cancel_run(library, 99)
 
 
 def test_a_name_that_no_file_can_have_and_a_place_that_cannot_be_seen_are_told(rooted: Library, photos: Path) -> None:
@@ -199,9 +233,9 @@ def test_a_reason_that_no_database_would_take_is_kept_all_the_same(any_library: 
     row = any_library.create_collection("holiday", "demo")
     with any_library.database.write() as connection:
         bad = [NewFailure("/a.ppm", "unreadable_image", "a\0b\ud800c"), NewFailure("/b.ppm", "x", "long" * 1_000)]
-        run_rows.note_failures(connection, row.id, None, bad)
+        failure_rows.note_failures(connection, row.id, None, bad)
         number = run_rows.create_run(connection, row.id, "/photos")
         run_rows.finish_run(connection, number, "failed", "no\0t")
-    first, second = browsing.list_failures(any_library, collection="holiday")
+    first, second = following.list_failures(any_library, collection="holiday")
     assert (first.reason, len(second.reason)) == ("a�b�c", 1_000)
-    assert browsing.show_run(any_library, number).error == "no�t"
+    assert following.show_run(any_library, number).error == "no�t"

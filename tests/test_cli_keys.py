@@ -56,6 +56,19 @@ def test_a_revoked_key_stays_on_the_list_and_opens_nothing(tmp_path: Path) -> No
         check_key(library, made["key"])
 
 
+def test_a_name_is_enough_to_revoke_where_one_key_bears_it(tmp_path: Path) -> None:
+    first = run(tmp_path, "create", "me")
+    second = run(tmp_path, "create", "me")
+    prefix = first.text.split("_")[1]
+    assert "warning" not in first.err
+    assert f"warning: {prefix} is called 'me', too, and holds as before" in second.err
+    both = run(tmp_path, "revoke", "me")
+    assert (both.code, "2 keys are called 'me'" in both.err, prefix in both.err) == (1, True, True)
+    assert run(tmp_path, "revoke", prefix).code == 0
+    assert run(tmp_path, "revoke", "me").text == f"the key {second.text.split('_')[1]} (me) is revoked\n"
+    assert run(tmp_path, "revoke", "me").code == 1
+
+
 @pytest.mark.parametrize("expires", ["90", "d", "0d", "-1d", "1.5d", "90 days", "100000d", "tomorrow"])
 def test_a_time_that_is_none_is_refused_with_examples(tmp_path: Path, expires: str) -> None:
     done = run(tmp_path, "create", "x", "--expires", expires)

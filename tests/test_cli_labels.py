@@ -153,7 +153,9 @@ def test_a_check_names_the_words_that_the_model_never_saw(tmp_path: Path) -> Non
     draw(tmp_path / "pictures" / "one.png", 1)
     environment = {"CLIPSEARCH_MODEL": "demo", "CLIPSEARCH_DATA_DIR": str(tmp_path / "library")}
     assert call("index", tmp_path / "pictures", environment=environment).code == 0
-    assert call("labels", "create", "x", "circle", "xylophonist", environment=environment).code == 0
+    made = call("labels", "create", "x", "circle", "xylophonist", environment=environment)
+    assert "warning: the model never saw xylophonist (label 'xylophonist')" in made.err
+    assert "warning: the model never saw xylophonist" in call("tags", "apply", "x", environment=environment).err
     done = call("labels", "check", "x", "--json", environment=environment)
     assert any("never saw xylophonist (label 'xylophonist')" in words for words in done.answer["warnings"]), done.err
 

@@ -55,7 +55,7 @@ def test_the_way_of_a_model_from_adding_to_removing(shelf: Shelf) -> None:
     assert found["model"] == other
     assert found["hits"][0]["image"]["uri"].endswith("picture-3.png")
 
-    refused = shelf.call("models", "remove", other, "--yes")
+    refused = shelf.call("models", "remove", other)  # before anything is asked
     words = f"{other} is the model that answers in the collection 'default', and stays; switch to another one first"
     assert (refused.code, refused.err) == (1, f"error: {words}\n")
     asked = shelf.call("models", "remove", str(shelf.folder / "model"))
@@ -78,6 +78,8 @@ def test_what_cannot_be_embedded_is_named_and_a_switch_says_what_to_do(tmp_path:
     assert f"1 image of {PICTURES} still without an embedding by it" in added.err
     named = own.call("models", "of", "--missing", other)
     assert (named.code, named.text.split("\t")[1].strip()) == (0, str(own.pictures / "picture-0.png"))
+    told = f"1 image without an embedding by {other}: clipsearch models add {other} -c default\n"
+    assert own.call("models", "of").err.endswith(told)
     refused = own.call("models", "switch", other)
     assert refused.code == 1
     assert f"clipsearch models add {other} -c default" in refused.err

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
+import click
 import pytest
 from cli_fixtures import Outcome, Shelf, call, indexed_shelf, new_shelf, spawn
+
+from clipsearch.cli.asking import ask
 
 COMMANDS = (
     "index add search similar embed classify labels tags review evaluate collections images export import backup "
@@ -135,6 +140,28 @@ def test_the_data_folder_may_be_named_before_or_after_the_command(shelf: Shelf, 
     ):
         done = shelf.call(*arguments)
         assert done.answer["data_dir"] == str(tmp_path / "one")
+
+
+def test_a_command_that_is_advised_is_about_the_same_library(tmp_path: Path) -> None:
+    for words in ((tmp_path / "my library", "search", "cat"), (tmp_path / "my library", "keys", "list")):
+        done = call("--data-dir", *words)
+        advised = f": clipsearch --data-dir '{tmp_path}/my library' {'index' if 'search' in words else 'keys create'} "
+        assert advised in done.err
+    behind = call("search", "cat", "--data-dir", tmp_path / "other")
+    assert f": clipsearch --data-dir {tmp_path}/other index FOLDER" in behind.err
+    unsaid = call("search", "cat", environment={"CLIPSEARCH_DATA_DIR": str(tmp_path)})
+    assert ": clipsearch index FOLDER" in unsaid.err
+
+
+def test_after_a_no_nothing_was_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    with (
+        mock.patch("sys.stdin", io.StringIO("n\n")) as typed,
+        mock.patch.object(typed, "isatty", return_value=True),
+        pytest.raises(click.exceptions.Exit) as ended,
+    ):
+        ask("delete all?", yes=False)
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.endswith("nothing was changed\n")
 
 
 def test_the_console_script_is_installed_and_answers() -> None:

@@ -251,13 +251,41 @@ def test_a_further_model_is_added_switched_to_and_removed(site: Site, client: Cl
 
 def test_what_concerns_all_pictures_ends_an_upload(client: Client, server: Served, tmp_path: Path) -> None:
     files = draw_many(tmp_path, 40)
-    with pytest.raises(CollectionNotFound):
-        client.images.upload(files, collection="nowhere", parallel=1)
+    with pytest.raises(InvalidInput):
+        client.images.upload(files, collection="nowhere", attributes={"a:b": 1}, parallel=1)
     assert len(server.stumbling.requests) < 5
     with pytest.raises(InvalidInput):
         client.images.upload(files, collection="default", parallel=0)
     with pytest.raises(NotAllowed):
         client.images.add_urls(["http://127.0.0.1:1/a.png"], collection="default")
+
+
+@pytest.mark.parametrize("wanted", [True, 5, 2.5, "5", "true", "red", ("Ann", "Bob"), ("Ann",)])
+def test_images_are_listed_by_whatever_attribute_a_search_finds_them_by(client: Client, wanted: Any) -> None:
+    told = list(wanted) if isinstance(wanted, tuple) else wanted
+    first, second, *_ = (one.id for one in client.images.all(collection="default"))
+    for number in (first, second):
+        client.images.set_attributes(number, {"is": told}, collection="default")
+    filters = Filters(attributes={"is": wanted})
+    found = {hit.image.id for hit in client.search("a cat", filters=filters).hits}
+    assert found == {first, second}
+    assert {one.id for one in client.images.all(collection="default", filters=filters)} == found
+    for number in (first, second):
+        client.images.set_attributes(number, {"is": None}, collection="default")
+
+
+def test_a_client_of_a_collection_classifies_by_its_model(client: Client, server: Served) -> None:
+    with Client(server.url, collection="nowhere") as other:
+        with pytest.raises(CollectionNotFound):
+            other.classify(png(1), labels=["cat", "dog"])
+        assert other.classify(png(1), labels=["cat", "dog"], collection="default").results
+
+
+def test_an_attribute_that_no_picture_may_have_ends_an_upload(client: Client, server: Served, tmp_path: Path) -> None:
+    files = draw_many(tmp_path, 24)
+    with pytest.raises(InvalidRequest, match="attribute"):
+        client.images.upload(files, collection="default", attributes={"bad:name": 1}, parallel=1)
+    assert len(server.stumbling.requests) <= 3  # what had begun by then
 
 
 # Errors and retries ------------------------------------------------------------------------------------------

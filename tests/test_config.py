@@ -88,6 +88,26 @@ def test_a_value_that_does_not_fit_is_named_with_its_variable(
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("port", "abc", "must be a whole number, not 'abc'"),
+        ("dtype", "int4", "must be 'auto', 'float32', 'bfloat16', 'float16' or 'int8', not 'int4'"),
+        ("compat", "nope", "there is no wire 'nope' (did you mean openai?); there are lambda, roboflow, clip-retrieval,"
+                           " immich, openai, weaviate"),
+        ("rate_limit", "fast", "'fast' does not fit; this sets requests of one key or address, as 600/minute, or none;"
+                               " 6000/minute where a key is needed, else none, if not set"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_value_is_said_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(PREFIX + name.upper(), value)
+    with pytest.raises(ConfigError) as raised:
+        read_settings()
+    assert raised.value.message == f"the setting {name} (CLIPSEARCH_{name.upper()}): {words}"
+
+
 @pytest.mark.parametrize("content", [b"port = = 1", b"\xff\xfe", b"[port]\nx = 1"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "clipsearch.toml").write_bytes(content)

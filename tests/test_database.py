@@ -23,13 +23,14 @@ from worker_processes import Workers
 from clipsearch.database import Database
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import embeddings as embedding_rows
+from clipsearch.database import failures as failure_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.checking import check_file
+from clipsearch.database.failures import NewFailure
 from clipsearch.database.images import NewImage
-from clipsearch.database.runs import NewFailure
 from clipsearch.database.schema import embedding as embedding_table
 from clipsearch.database.schema import image as image_table
 from clipsearch.database.schema import label_embedding as label_table
@@ -398,7 +399,7 @@ def test_deleting_a_collection_takes_all_its_rows_and_never_gives_its_number_aga
         add(connection, new_images(3), "other")
         row = collection_rows.get_collection(connection, "holiday")
         run = run_rows.create_run(connection, row.id, "/photos")
-        run_rows.note_failures(connection, row.id, run, [NewFailure("/bad.jpg", "unreadable_image", "bad")])
+        failure_rows.note_failures(connection, row.id, run, [NewFailure("/bad.jpg", "unreadable_image", "bad")])
         run_rows.note_source(connection, row.id, "/photos", 3)
     with database.write() as connection:
         collection_rows.delete_collection(connection, "holiday")
@@ -770,14 +771,14 @@ def test_a_failure_counts_its_attempts_and_is_forgotten_when_told(database: Data
         collection = collection_rows.create_collection(connection, "holiday", MODEL.name)
         first = NewFailure("/bad.jpg", "unreadable_image", "cut short", 10, 20)
         second = NewFailure("/bad.jpg", "too_many_pixels", "too large", 11, 21)
-        run_rows.note_failures(connection, collection.id, None, [first, NewFailure("/other.jpg", "x", "y")])
-        run_rows.note_failures(connection, collection.id, None, [second])
-        bad, other = run_rows.list_failures(connection, collection.id)
+        failure_rows.note_failures(connection, collection.id, None, [first, NewFailure("/other.jpg", "x", "y")])
+        failure_rows.note_failures(connection, collection.id, None, [second])
+        bad, other = failure_rows.list_failures(connection, collection.id)
         assert (bad.attempts, bad.reason, bad.size, bad.mtime_ns) == (2, "too large", 11, 21)
         assert bad.last_failed_at >= bad.first_failed_at
         assert other.attempts == 1
-        run_rows.clear_failures(connection, collection.id, ["/bad.jpg", "/never.jpg"])
-        assert run_rows.count_failures(connection, collection.id) == 1
+        failure_rows.clear_failures(connection, collection.id, ["/bad.jpg", "/never.jpg"])
+        assert failure_rows.count_failures(connection, collection.id) == 1
 
 
 def test_the_check_of_a_sound_file_says_nothing(database: Database) -> None:

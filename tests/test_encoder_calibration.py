@@ -255,7 +255,7 @@ def test_too_few_images_are_refused(environment: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("installed", "extra"),
-    [("calibration.nncf_installed", "clipsearch[int8]"), ("runtimes.openvino_installed", "clipsearch[openvino]")],
+    [("calibration.nncf_installed", "-e '.[int8]'"), ("runtimes.openvino_installed", "-e '.[openvino]'")],
 )
 def test_a_calibration_names_the_extra_that_is_missing_before_anything_is_loaded(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, installed: str, extra: str

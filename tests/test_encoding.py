@@ -10,7 +10,7 @@ import pytest
 from cli_fixtures import indexed_shelf
 from library_fixtures import CountingEncoder, draw_many, index, library_with, picture, unit_rows
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from clipsearch.browsing import list_images
 from clipsearch.database.schema import embedding
@@ -25,6 +25,7 @@ from clipsearch.errors import (
     UnreadableImage,
 )
 from clipsearch.importing import import_embeddings
+from clipsearch.indexing import index_source
 from clipsearch.library import Library
 
 
@@ -79,6 +80,38 @@ def test_stored_images_come_in_the_order_they_are_asked_for_and_need_no_model(
     assert encoder.images == before
     with pytest.raises(ImageNotFound):
         stored_encodings(library, [first, 999_999])
+
+
+def test_many_stored_images_cost_no_more_statements_than_one(library: Library, photos: Path) -> None:
+    draw_many(photos, 5)
+    index(library, photos)
+    ids = [one.id for one in list_images(library)]
+    with library.database.read() as connection:
+        engine = connection.engine
+    counts = []
+    for wanted in (ids[:1], ids):
+        seen: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object, seen: list[str] = seen) -> None:
+            seen.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            stored_encodings(library, wanted)
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        counts.append(len(seen))
+    assert counts[0] == counts[1] > 0
+
+
+def test_an_image_of_another_collection_is_none_of_this_one(library: Library, photos: Path) -> None:
+    draw_many(photos, 2)
+    index(library, photos)
+    library.create_collection("other")
+    index_source(library, photos, collection="other")
+    number = next(iter(list_images(library, collection="other"))).id
+    with pytest.raises(ImageNotFound, match=str(number)):
+        stored_encodings(library, [number])
 
 
 def test_an_imported_embedding_has_the_length_it_came_with_or_none_that_anyone_kept(

@@ -280,6 +280,6 @@ def test_other_filters_put_up_later_do_not_let_the_decoder_warn() -> None:
 def test_a_format_of_an_extra_names_the_extra(head: bytes, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.setitem(sys.modules, "rawpy", None)
-    with pytest.raises(UnreadableImage, match=rf"pip install 'clipsearch\[{extra}\]'") as caught:
+    with pytest.raises(UnreadableImage, match=rf"pip install -e '.\[{extra}\]' in the clone") as caught:
         open_picture(head)
     assert caught.value.code == "unsupported_format"

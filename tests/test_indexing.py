@@ -13,7 +13,7 @@ from library_fixtures import CountingEncoder, draw, draw_many, groups, index, li
 from store_workers import NAME, open_library
 from worker_processes import Workers
 
-from clipsearch import browsing
+from clipsearch import browsing, following
 from clipsearch.errors import EmptySource, InvalidVector, ModelNotFound, SourceNotFound
 from clipsearch.images import find_images
 from clipsearch.indexing import Progress, index_source, planning, queue_run
@@ -262,7 +262,7 @@ def test_a_folder_that_cannot_be_looked_into_keeps_its_images_and_is_reported(
     assert searched(any_library) == {"a.png", "b.png", "c.png"}
     # Once it can be read again, the failure is forgotten.
     assert groups(index(any_library, photos)) == {"unchanged": ["a.png", "b.png", "c.png"]}
-    assert browsing.list_failures(any_library) == []
+    assert following.list_failures(any_library) == []
 
 
 # Failures --------------------------------------------------------------------------------------------------
@@ -278,21 +278,21 @@ def test_a_damaged_file_fails_by_name_and_is_not_tried_again_until_it_changes_or
     report = index(any_library, photos)
     assert groups(report) == {"added": ["0000.png", "0002.png"], "failed": ["0001.png", "nothing.png", "words.jpg"]}
     assert all(one.reason for one in report.failed)
-    kept = {os.path.basename(one.uri): one for one in browsing.list_failures(any_library)}
+    kept = {os.path.basename(one.uri): one for one in following.list_failures(any_library)}
     assert {name: one.attempts for name, one in kept.items()} == dict.fromkeys(kept, 1)
 
     again = index(any_library, photos)
     assert groups(again) == {"failed": sorted(kept), "unchanged": ["0000.png", "0002.png"]}
-    assert {one.attempts for one in browsing.list_failures(any_library)} == {1}
+    assert {one.attempts for one in following.list_failures(any_library)} == {1}
 
     assert len(index(any_library, photos, retry_failed=True).failed) == 3
-    assert {one.attempts for one in browsing.list_failures(any_library)} == {2}
+    assert {one.attempts for one in following.list_failures(any_library)} == {2}
 
     draw(paths[1], seed=40)
     assert groups(index(any_library, photos))["added"] == ["0001.png"]
     (photos / "nothing.png").unlink()
     index(any_library, photos)
-    assert [os.path.basename(one.uri) for one in browsing.list_failures(any_library)] == ["words.jpg"]
+    assert [os.path.basename(one.uri) for one in following.list_failures(any_library)] == ["words.jpg"]
 
 
 def test_content_that_became_damaged_leaves_the_search(any_library: Library, photos: Path) -> None:
@@ -422,8 +422,8 @@ def test_a_run_that_fails_keeps_its_batches_and_the_next_goes_on_from_there(
     encoder.before_encoding = break_down
     with pytest.raises(RuntimeError, match="the model broke"):
         index(any_library, photos)
-    assert browsing.list_runs(any_library)[0].state == "failed"
-    assert browsing.list_runs(any_library)[0].error == "RuntimeError: the model broke"
+    assert following.list_runs(any_library)[0].state == "failed"
+    assert following.list_runs(any_library)[0].error == "RuntimeError: the model broke"
     assert len(searched(any_library)) == encoder.images == 16
     encoder.before_encoding = lambda _count: None
     report = index(any_library, photos)
@@ -436,14 +436,14 @@ def test_a_run_can_be_cancelled_between_batches(any_library: Library, photos: Pa
     draw_many(photos, 40)
     row, _ = any_library.ensure_collection()
     number = queue_run(any_library, row, photos)
-    assert browsing.show_run(any_library, number).state == "queued"
+    assert following.show_run(any_library, number).state == "queued"
 
     def think_better_of_it(_count: int) -> None:
-        browsing.cancel_run(any_library, number)
+        following.cancel_run(any_library, number)
 
     encoder.before_encoding = think_better_of_it
     report = index_source(any_library, photos, run_id=number)
-    assert browsing.show_run(any_library, number).state == "cancelled"
+    assert following.show_run(any_library, number).state == "cancelled"
     assert 0 < len(report.added) < 40
     assert report.cancelled
     assert len(searched(any_library)) == len(report.added)
@@ -453,16 +453,16 @@ def test_a_run_that_was_cancelled_before_it_began_does_nothing(any_library: Libr
     draw_many(photos, 3)
     row, _ = any_library.ensure_collection()
     number = queue_run(any_library, row, photos)
-    browsing.cancel_run(any_library, number)
+    following.cancel_run(any_library, number)
     assert groups(index_source(any_library, photos, run_id=number)) == {}
-    assert browsing.show_run(any_library, number).state == "cancelled"
+    assert following.show_run(any_library, number).state == "cancelled"
 
 
 def test_a_run_keeps_its_counts(any_library: Library, photos: Path) -> None:
     draw_many(photos, 5)
     (photos / "bad.png").write_bytes(b"no")
     report = index(any_library, photos)
-    run = browsing.show_run(any_library, report.run_id or 0)
+    run = following.show_run(any_library, report.run_id or 0)
     assert (run.state, run.done, run.total) == ("done", 6, 6)
     assert (run.counts["added"], run.counts["failed"], run.counts["encoded"]) == (5, 1, 5)
     assert run.started_at is not None
@@ -495,7 +495,7 @@ def test_a_killed_run_resumes_without_encoding_again_what_was_acknowledged(
         assert 16 <= acknowledged <= kept < 48
         report = index(library, photos)
         assert (len(report.unchanged), report.encoded, counting.images) == (kept, 48 - kept, 48 - kept)
-        assert [run.state for run in browsing.list_runs(library)] == ["done", "interrupted"]
+        assert [run.state for run in following.list_runs(library)] == ["done", "interrupted"]
         assert nearest(library, photos / "0007.png") == "0007.png"
 
 
@@ -607,12 +607,12 @@ def test_a_failure_of_a_content_that_is_not_there_any_more_is_forgotten(any_libr
     path.write_bytes(b"no picture")
     os.utime(path, ns=(1, 1))
     index(any_library, photos)
-    assert len(browsing.list_failures(any_library)) == 1
+    assert len(following.list_failures(any_library)) == 1
     path.write_bytes(good)
     os.utime(path, ns=(stamp, stamp))
     index(any_library, photos)
     index(any_library, photos)
-    assert browsing.list_failures(any_library) == []
+    assert following.list_failures(any_library) == []
 
 
 def test_a_dry_run_names_the_folders_that_cannot_be_looked_into(
@@ -651,7 +651,7 @@ def test_a_snapshot_that_cannot_be_made_costs_a_finished_run_nothing(
     monkeypatch.setattr(any_library, "keep_snapshot", broken)
     report = index(any_library, photos)
     assert len(report.added) == 2
-    assert browsing.show_run(any_library, report.run_id or 0).state == "done"
+    assert following.show_run(any_library, report.run_id or 0).state == "done"
 
 
 def test_a_run_that_is_interrupted_while_its_index_is_trained_is_done(
@@ -665,6 +665,6 @@ def test_a_run_that_is_interrupted_while_its_index_is_trained_is_done(
     monkeypatch.setattr(any_library, "keep_snapshot", interrupted)
     with pytest.raises(KeyboardInterrupt):
         index(any_library, photos)
-    (run,) = browsing.list_runs(any_library)
+    (run,) = following.list_runs(any_library)
     assert (run.state, run.error) == ("done", None)
     assert show_collection(any_library).lease is None

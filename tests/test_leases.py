@@ -15,6 +15,7 @@ from library_fixtures import CountingEncoder, draw_many, index, unit_rows
 from sqlalchemy import select, update
 from worker_processes import Workers
 
+from clipsearch.browsing import remove_images
 from clipsearch.database import Database
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
@@ -209,6 +210,41 @@ def test_an_indexer_that_lost_its_lease_commits_no_further_batch(
     assert shown.images == batches[0]
     assert shown.lease is not None
     assert shown.lease.purpose == "indexing elsewhere"
+
+
+def test_short_changes_wait_for_each_other(library: Library, photos: Path) -> None:
+    draw_many(photos, 3)
+    index(library, photos)
+    row = library.collection()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with library.lease(row, "adding images"):
+            held.set()
+            time.sleep(0.4)
+            done.set()
+
+    for change in (lambda: remove_images(library, [1]), lambda: library.delete_collection(row.name)):
+        held.clear()
+        done.clear()
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait(5)
+        change()
+        assert done.is_set()
+        holder.join()
+
+
+def test_who_holds_a_collection_for_longer_is_named(library: Library) -> None:
+    row, _ = library.ensure_collection()
+    started = time.monotonic()
+    with (
+        library.lease(row, "indexing /first"),
+        pytest.raises(AlreadyRunning, match="indexing /first"),
+        library.lease(row, "removing", wait_seconds=0.3),
+    ):
+        pass
+    assert 0.3 <= time.monotonic() - started < 3
 
 
 def test_a_second_indexer_is_refused_and_leaves_the_first_alone(library: Library, photos: Path) -> None:

@@ -19,7 +19,7 @@ import mcp
 import pytest
 from cli_fixtures import indexed_shelf
 from library_fixtures import CountingEncoder, draw_many, index, library_with, picture
-from mcp_types import CallToolResult
+from mcp.types import CallToolResult
 from PIL import Image
 
 from clipsearch import mcp_server
@@ -254,4 +254,4 @@ def test_where_the_extra_is_missing_the_command_says_how_to_get_it(
     monkeypatch.delattr("clipsearch.mcp_server")
     done = indexed_shelf(tmp_path_factory.getbasetemp()).call("mcp")
     assert done.code == 1
-    assert "pip install 'clipsearch[mcp]'" in done.err
+    assert "pip install -e '.[mcp]' in the clone" in done.err

@@ -13,7 +13,7 @@ from clipsearch import queries
 from clipsearch.config import Settings, read_settings
 from clipsearch.label_files.checking import MAX_STORED_LABELS
 from clipsearch.library import Library
-from clipsearch.web import admission, binding, create_app, jobs, messages, serving
+from clipsearch.web import admission, binding, create_app, jobs, messages, serving, slots
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "operating.md").read_text(encoding="utf-8")
 
@@ -46,15 +46,20 @@ LIMITS = {
     "bytes of a JSON body with images": binding.IMAGES_JSON_LIMIT,
     "parts of a form": binding.FORM_PARTS,
     "bytes of a form's texts": binding.FORM_MEMORY,
+    "parts of a form with labels or with images to add": binding.LABELS_FORM_PARTS,
+    "bytes of the texts of such a form": binding.LABELS_FORM_MEMORY,
     "bytes of a request's head": serving.HEADER_BYTES,
     "jobs that wait": jobs.WAITING_JOBS,
     "requests at work on pictures (`CLIPSEARCH_WORK_SLOTS`)": default("work_slots"),
     "requests that wait for those (`CLIPSEARCH_WORK_QUEUE`)": default("work_queue"),
     "searches at once (`CLIPSEARCH_SEARCH_SLOTS`)": default("search_slots"),
     "searches that wait for those (`CLIPSEARCH_SEARCH_QUEUE`)": default("search_queue"),
+    "requests that fetch images by their addresses": slots.FETCH_SLOTS,
+    "requests that wait for those": slots.FETCH_QUEUE,
     "seconds that a request waits for a slot (`CLIPSEARCH_QUEUE_SECONDS`)": default("queue_seconds"),
     "seconds that a request may take (`CLIPSEARCH_REQUEST_SECONDS`)": default("request_seconds"),
     "requests that wait for a thread": admission.LONGEST_LINE,
+    "the same while no slot has a place left": admission.SHORT_LINE,
     "connections": serving.CONNECTIONS,
     "seconds of silence on a connection": serving.CHANNEL_SECONDS,
     "seconds to finish at a stop": serving.DRAIN_SECONDS,
@@ -80,7 +85,7 @@ def test_every_series_is_in_the_table_and_none_that_is_not_there(tmp_path: Path)
         client = create_app(library).test_client()
         client.get("/healthz")
         text = client.get("/metrics").get_data(as_text=True)
-    named = {name.removesuffix("_created").removesuffix("_total") for name in re.findall(r"^# TYPE (\w+)", text, re.M)}
+    named = {name.removesuffix("_total") for name in re.findall(r"^# TYPE (\w+)", text, re.M)}
     ours = {name for name in named if not name.startswith("process_")}
     assert ours == {name.removesuffix("_total") for name in told if name != "process_"}
     assert "process_" in told

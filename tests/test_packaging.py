@@ -188,3 +188,33 @@ def test_the_image_is_made_of_the_package_and_nothing_else(dockerfile_script: Mo
     for kept_back in (".git", ".venv", ".env", "tests", "picture-book"):
         patterns = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
         assert not dockerfile_script.sent_to_builder(Path(kept_back), patterns)
+
+
+# Whose own interface gives out what these hold, and which asks for them.
+_HALVES = {"werkzeug": "flask", "pydantic_core": "pydantic"}
+
+
+def test_what_the_package_imports_is_what_it_asks_for() -> None:
+    """What only comes along with another requirement is gone when that one changes its mind."""
+    read = settings()
+    extras = [text for name, text in read["options.extras_require"].items() if name != "dev"]
+    lines = [line for text in (read["options"]["install_requires"], *extras) for line in words(text)]
+    asked_for = {canonicalize_name(Requirement(line).name) for line in lines}
+    sources = importlib.metadata.packages_distributions()
+    undeclared = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "clipsearch").rglob("*.py")
+        for name in _imported(path) - set(sys.stdlib_module_names) - {"clipsearch"}
+        if asked_for.isdisjoint(canonicalize_name(one) for one in [_HALVES.get(name, name), *sources.get(name, [])])
+    }
+    assert not undeclared
+
+
+def _imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {one.name.partition(".")[0] for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import time
@@ -15,7 +16,8 @@ from library_fixtures import draw, draw_many, index, picture, unit_rows
 from sqlalchemy import text
 from switching_fixtures import NEW, OLD, counting, library_of_two, new_encoder
 
-from clipsearch import browsing
+from clipsearch import following
+from clipsearch.adding import NewPicture, add_pictures
 from clipsearch.answers.models import CollectionModel
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import embedding_runs
@@ -34,6 +36,7 @@ from clipsearch.errors import (
     ModelSwitched,
 )
 from clipsearch.examining import examine
+from clipsearch.images import path_of
 from clipsearch.inspecting import show_collection
 from clipsearch.label_files import draft_of
 from clipsearch.labelling import save_label_set
@@ -105,7 +108,7 @@ def test_a_further_model_embeds_what_is_stored_and_the_first_one_goes_on_answeri
         assert vectors(two, NEW)[str(path)] @ made > 0.999
     answer = search(two, Query(terms=(Term(image=tmp_path / "photos" / "0003.png"),), k=1))
     assert (answer.model, Path(answer.hits[0].image.uri).name) == (OLD, "0003.png")
-    run = browsing.show_run(two, report.run_id)
+    run = following.show_run(two, report.run_id)
     assert (run.kind, run.model, run.state, run.done, run.total) == ("embed", NEW, "done", PICTURES, PICTURES)
     assert run.counts == {"embedded": PICTURES, "taken_over": 0, "failed": 0, "before": 0}
 
@@ -163,11 +166,32 @@ def test_files_that_are_gone_changed_or_damaged_are_named_and_the_images_stay(tw
     missing = missing_images(two, NEW)
     assert missing.total == len(expected)
     assert {Path(one.uri).name for one in missing.images} == set(expected)
-    assert [one.code for one in browsing.run_failures(two, report.run_id)] == [one.code for one in report.failed]
+    assert [one.code for one in following.run_failures(two, report.run_id)] == [one.code for one in report.failed]
     # Once the file is indexed as it is now, the gap is filled.
     (photos / "0002.png").chmod(0o600)
     index(two, photos)
     assert [one.code for one in add_model(two, NEW).failed] == ["no_file"]
+
+
+def test_one_failure_that_goes_as_another_comes_is_told(two: Library, tmp_path: Path) -> None:
+    """Between two commits, so that there are as many as before."""
+    photos = tmp_path / "photos"
+    (photos / "0000.png").unlink()
+    run_id = queue_embedding(two, None, NEW)
+    told: list[list[str]] = []
+
+    def meddle(_done: int, _total: int, _failed: int) -> None:
+        told.append([Path(one.uri).name for one in following.run_failures(two, run_id)])
+        if told.count(["0000.png"]) == 1 and len(told[-1]) == 1:
+            draw(photos / "0000.png", 901)
+            draw(photos / "late.png", 902)
+            index(two, photos)
+            (photos / "late.png").unlink()
+
+    report = add_model(two, NEW, run_id=run_id, on_progress=meddle)
+    assert ["0000.png"] in told
+    assert [Path(one.uri).name for one in report.failed] == ["late.png"]
+    assert following.run_failures(two, run_id) == report.failed
 
 
 def test_an_embedding_that_is_cancelled_goes_on_where_it_stopped(two: Library) -> None:
@@ -175,16 +199,16 @@ def test_an_embedding_that_is_cancelled_goes_on_where_it_stopped(two: Library) -
 
     def stop(done: int, _total: int, _failed: int) -> None:
         if done == 8:
-            browsing.cancel_run(two, run_id)
+            following.cancel_run(two, run_id)
 
     report = add_model(two, NEW, run_id=run_id, on_progress=stop)
     assert report.cancelled
-    assert browsing.show_run(two, run_id).state == "cancelled"
+    assert following.show_run(two, run_id).state == "cancelled"
     assert 8 <= report.embedded < PICTURES
     counting(two, NEW).images = 0
     rest = add_model(two, NEW)
     assert rest.embedded == PICTURES - report.embedded == counting(two, NEW).images
-    assert browsing.show_run(two, rest.run_id).counts["before"] == report.embedded
+    assert following.show_run(two, rest.run_id).counts["before"] == report.embedded
 
 
 def test_indexing_searching_and_removing_go_on_while_images_are_embedded(two: Library, tmp_path: Path) -> None:
@@ -266,11 +290,26 @@ def test_after_a_run_that_died_at_once_files_are_decoded_apart(
             {"id": dead, "holder": "process 999999999 on nowhere, started 1.00", "then": "2001-01-01 00:00:00+00:00"},
         )
     assert add_model(two, NEW).ready
-    assert browsing.show_run(two, dead).state == "interrupted"
+    assert following.show_run(two, dead).state == "interrupted"
     assert "processes apart" in caplog.text
     caplog.clear()
     add_model(two, NEW)
     assert "processes apart" not in caplog.text
+
+
+def test_a_run_whose_server_died_says_how_to_go_on(two: Library) -> None:
+    dead = queue_embedding(two, None, NEW)
+    with two.database.write() as connection:
+        connection.execute(
+            text("UPDATE run SET state = 'running', holder = :holder, expires_at = :then WHERE id = :id"),
+            {"id": dead, "holder": "process 999999999 on nowhere, started 1.00", "then": "2001-01-01 00:00:00+00:00"},
+        )
+    assert following.close_orphaned_runs(two) == 1
+    run = following.show_run(two, dead)
+    assert run.state == "interrupted"
+    assert run.error is not None
+    assert run.error.endswith(f"the rest comes by: clipsearch models add {NEW} -c default")
+    assert add_model(two, NEW).ready
 
 
 def test_a_run_counts_as_alive_as_long_as_it_says_so(two: Library) -> None:
@@ -282,22 +321,22 @@ def test_a_run_counts_as_alive_as_long_as_it_says_so(two: Library) -> None:
             assert embedding_runs.live_embedding(connection, row.id, NEW) == run_id
         with pytest.raises(AlreadyRunning, match=f"run {run_id} embeds this collection by {NEW} already"):
             add_model(two, NEW)
+        with two.database.read() as connection:  # one that could only fail is not noted
+            assert [run.id for run in run_rows.list_runs(connection, kind="embed")] == [run_id]
         with pytest.raises(Conflict, match="no model of the collection"):
             remove_model(two, NEW)
     time.sleep(0.4)
     with two.database.write() as connection:
         assert embedding_runs.live_embedding(connection, row.id, NEW) is None
         assert run_rows.interrupt_orphans(connection) == 1
-    refused = [run for run in browsing.list_runs(two) if run.state == "failed"]
-    assert [run.error for run in refused if run.error and "not begun" in run.error]
 
 
 def test_an_indexing_run_that_starts_leaves_an_embedding_at_work(two: Library, tmp_path: Path) -> None:
     run_id = queue_embedding(two, None, NEW)
     with embedding_runs.kept_alive(two.database, run_id, 5):
         index(two, tmp_path / "photos")
-        browsing.close_orphaned_runs(two)
-        assert browsing.show_run(two, run_id).state == "running"
+        following.close_orphaned_runs(two)
+        assert following.show_run(two, run_id).state == "running"
 
 
 def test_a_deleted_collection_ends_its_embedding(two: Library) -> None:
@@ -443,11 +482,76 @@ def test_images_that_lack_the_model_leave_the_searches_only_when_that_was_said(t
     assert len(found.hits) == PICTURES - 1
     shown = show_collection(two)
     assert (shown.images, shown.unsearchable) == (PICTURES, 1)
-    assert {one.code for one in examine(two).findings} >= {"images_without_embedding"}
+    (lacking,) = (one for one in examine(two).findings if one.code == "images_without_model")
+    assert (lacking.severity, lacking.subjects) == ("info", [gone])
     # The row stayed, and the image is found again when its file is back.
     draw(tmp_path / "photos" / "0000.png", 0)
     index(two, tmp_path / "photos")
     assert show_collection(two).unsearchable == 0
+
+
+def test_a_repair_after_a_switch_takes_nothing_and_adding_the_model_brings_the_rest(
+    two: Library, tmp_path: Path
+) -> None:
+    """Of what lacks the new model some have a file, one is an upload, and one was imported and never had a file."""
+    add_model(two, NEW)
+    data = io.BytesIO()
+    picture(900).save(data, "PNG")
+    (sent,) = add_pictures(two, [NewPicture("sent.png", data.getvalue())]).images
+    assert sent.image is not None
+    draw(tmp_path / "photos" / "late.png", 901)
+    draw(tmp_path / "photos" / "imported.png", 902)
+    index(two, tmp_path / "photos")
+    with two.database.write() as connection:
+        imported = "UPDATE image SET content_hash = NULL, uri = 'imported' WHERE uri LIKE '%imported.png'"
+        assert connection.execute(text(imported)).rowcount == 1
+    before = vectors(two, OLD)
+    assert switch_model(two, NEW, allow_missing=True).lacking == 3
+    for _ in range(2):
+        report = examine(two, repair=True)
+        (finding,) = (one for one in report.findings if one.code == "images_without_model")
+        assert (finding.severity, len(finding.subjects), finding.repaired) == ("info", 3, False)
+        assert f"clipsearch models add {NEW} -c default" in finding.message
+        assert report.healthy
+    assert set(vectors(two, OLD)) == set(before)
+    found_by_itself(two, tmp_path / "photos" / "0001.png")
+    done = add_model(two, NEW)
+    assert (done.embedded, [one.code for one in done.failed]) == (2, ["no_file"])
+    assert found_by_itself(two, tmp_path / "photos" / "late.png").endswith("late.png")
+    assert found_by_itself(two, Path(path_of(sent.image.uri))) == sent.image.uri
+    assert [one.name for one in list_models(two).models] == [NEW, OLD]
+    assert two.collection().model_name == NEW
+
+
+def test_a_repair_leaves_an_upload_and_what_has_no_file_in_the_collection(two: Library, tmp_path: Path) -> None:
+    data = io.BytesIO()
+    picture(900).save(data, "PNG")
+    sent = [add_pictures(two, [NewPicture(name, data.getvalue())]).images[0].image for name in ("lost.png", "cut.png")]
+    lost, cut = (one.id for one in sent if one is not None)
+    with two.database.write() as connection:
+        ids = {"lost": lost, "cut": cut}
+        connection.execute(text("DELETE FROM embedding WHERE image_id IN (:lost, 1, 2)"), ids)
+        connection.execute(text("UPDATE embedding SET vector = substr(vector, 1, 8) WHERE image_id IN (:cut, 3)"), ids)
+        connection.execute(text("UPDATE image SET content_hash = NULL, uri = 'imported' WHERE id = 1"))
+        connection.execute(text("UPDATE image SET content_hash = NULL, uri = 'also imported' WHERE id = 3"))
+    report = examine(two, repair=True)
+    told = {(one.code, one.repaired, tuple(one.subjects)) for one in report.findings if one.severity == "error"}
+    uris = {one.id: one.uri for one in sent if one is not None}
+    second = str(tmp_path / "photos" / "0001.png")
+    assert told == {
+        ("images_without_embedding", True, (second,)),
+        ("images_without_embedding", False, (uris[lost],)),
+        ("images_without_embedding", False, ("imported",)),
+        ("damaged_embeddings", True, (uris[cut],)),
+        ("damaged_embeddings", False, ("also imported",)),
+    }
+    with two.database.read() as connection:
+        assert connection.execute(text("SELECT id FROM image WHERE gone = 1")).scalars().all() == [2]
+        assert connection.execute(text("SELECT count(*) FROM embedding WHERE image_id = 3")).scalar_one() == 1
+    assert add_model(two, OLD).embedded == 2
+    assert found_by_itself(two, Path(path_of(uris[lost]))) in uris.values()
+    found = search(two, Query(terms=(Term(image=Path(path_of(uris[cut]))),), k=100)).hits
+    assert set(uris) <= {hit.image.id for hit in found}
 
 
 def test_an_indexing_run_and_a_switch_do_not_cross(two: Library, tmp_path: Path) -> None:
@@ -600,7 +704,7 @@ def test_a_model_that_cannot_be_had_is_not_written_down(two: Library, tmp_path: 
     with pytest.raises(ModelNotFound):
         add_model(two, str(tmp_path / "gone"))
     assert list(states(two)) == [OLD]
-    assert browsing.list_runs(two)[0].state == "failed"
+    assert following.list_runs(two)[0].state == "failed"
 
 
 def test_an_embedding_is_given_up_when_the_collection_is_switched_to_its_model(two: Library, tmp_path: Path) -> None:
@@ -614,7 +718,7 @@ def test_an_embedding_is_given_up_when_the_collection_is_switched_to_its_model(t
 
     with pytest.raises(Conflict, match="was switched to it"):
         add_model(two, NEW, on_progress=switch)
-    assert browsing.list_runs(two)[0].state == "failed"
+    assert following.list_runs(two)[0].state == "failed"
 
 
 def test_a_page_of_lacking_images_ends_nowhere_early(two: Library, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,7 +179,7 @@ def test_listeners_are_few_and_those_that_go_away_make_room(tmp_path: Path, migr
             deadline = time.monotonic() + 30
             while (status := first_status(server, path)) == 503:
                 assert time.monotonic() < deadline, "the places were not given back"
-                time.sleep(0.5)
+                time.sleep(0.1)
             assert status == 200
             # Those that still listen are let go as the server stops.
             stopping = time.monotonic()

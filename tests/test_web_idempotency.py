@@ -21,10 +21,10 @@ from werkzeug.test import TestResponse
 from clipsearch.database import idempotency as rows
 from clipsearch.database.access_schema import idempotency as table
 from clipsearch.encoder import Encoder
-from clipsearch.errors import Busy
+from clipsearch.errors import AlreadyRunning, Busy, LeaseLost, StorageFull
 from clipsearch.inspecting import list_collections
 from clipsearch.library import Library
-from clipsearch.web import create_app
+from clipsearch.web import create_app, raw_body
 from clipsearch.web import idempotency as writes
 
 COLLECTIONS = f"{API}/collections"
@@ -133,8 +133,16 @@ def test_each_holder_of_a_key_has_keys_of_its_own(tmp_path: Path, shared_encoder
         assert kept(site.library) == 2
 
 
-def test_what_failed_in_the_server_may_be_sent_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    for failure, status in ((RuntimeError("a fault"), 500), (Busy("too much to do"), 503)):
+def test_what_failed_in_the_server_or_found_another_at_work_may_be_sent_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for failure, status in (
+        (RuntimeError("a fault"), 500),
+        (Busy("too much to do"), 503),
+        (StorageFull("no space"), 507),
+        (AlreadyRunning("another one indexes"), 409),
+        (LeaseLost("another one took over"), 409),
+    ):
 
         def fail(*_: Any, failure: Exception = failure, **__: Any) -> None:
             raise failure
@@ -295,7 +303,7 @@ def test_a_boundary_that_falls_between_two_pieces_is_seen(
         for boundary in ("aab", "a", "abababab", "x" * 70):
             body = f"--{boundary}\r\n\r\naaababaabab\r\n--{boundary}--".replace("aaababaabab", "zz-zz").encode()
             for size in (1, 2, 3, 5, 8, 1_000):
-                monkeypatch.setattr(writes, "_PIECE", size)
+                monkeypatch.setattr(raw_body, "PIECE", size)
                 found.add(digest(site, body, boundary))
         assert len(found) == 1
         assert digest(site, body.replace(b"zz-zz", b"zz-zy"), boundary) not in found

@@ -74,6 +74,45 @@ def test_images_are_added_as_a_form(client: CheckedClient, site: Site) -> None:
     assert found["hits"][0]["image"]["id"] == body["images"][1]["image"]["id"]
 
 
+def test_a_name_that_is_no_utf8_is_taken_with_replacement_characters(client: CheckedClient) -> None:
+    head = b'--edge\r\nContent-Disposition: form-data; name="image"; filename="caf\xe9.png"\r\n\r\n'
+    said = b'\r\n--edge\r\nContent-Disposition: form-data; name="attributes"\r\n\r\n{"place": "caf\xc3\xa9"}'
+    answer = client.post(
+        IMAGES, data=head + png(71) + said + b"\r\n--edge--\r\n", content_type="multipart/form-data; boundary=edge"
+    )
+    (image,) = answer.get_json()["images"]
+    assert (answer.status_code, image["name"], image["outcome"]) == (201, "caf\N{REPLACEMENT CHARACTER}.png", "added")
+    assert image["image"]["attributes"] == {"place": "café"}
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"b": 1}, "must be a text, a number, true, false, or a list of texts"),
+        (["b", 1], "text 2 of its list: Input should be a valid string"),
+        (2**60, f"a whole number must lie between {-(2**53)} and {2**53}"),
+        ("x" * 2_001, "String should have at most 2000 characters"),
+    ],
+)
+def test_an_attribute_that_may_not_be_is_refused_in_one_sentence(
+    client: CheckedClient, value: Any, sentence: str
+) -> None:
+    answer = client.patch(f"{IMAGES}/1", json={"attributes": {"a": value}})
+    assert answer.status_code == 422
+    assert answer.get_json()["detail"] == f"the body cannot be used: attributes.a: {sentence}"
+
+
+def test_what_another_change_holds_up_is_told_when_to_come_again(
+    client: CheckedClient, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("clipsearch.library", "clipsearch.browsing", "clipsearch.switching.switch"):
+        monkeypatch.setattr(f"{module}.PATIENCE", 0.0)
+    with site.library.lease(site.library.collection(), "indexing /photos"):
+        for answer in (client.delete(f"{IMAGES}/1"), client.delete(f"{API}/collections/default")):
+            assert (answer.status_code, answer.get_json()["code"]) == (409, "already_running")
+            assert answer.headers["Retry-After"] == "5"
+
+
 def test_images_are_added_in_base64_and_a_bad_one_costs_itself(client: CheckedClient) -> None:
     entries = [
         {"data": b64(10), "name": "a.png", "attributes": {"tags": ["x", "y"], "good": True}},
@@ -88,7 +127,7 @@ def test_images_are_added_in_base64_and_a_bad_one_costs_itself(client: CheckedCl
     failed = answer.get_json()["images"][1]
     assert failed["error"]["code"] == "unsupported_format"
     assert failed["image"] is None
-    assert client.get(f"{HERE}/failures").get_json()["total"] == 1
+    assert client.get(f"{HERE}/failures").get_json()["total"] == 0
     again = client.post(IMAGES, json={"images": entries[:1]}).get_json()["images"][0]
     assert (again["outcome"], again["image"]["attributes"]) == ("unchanged", {"tags": ["x", "y"], "good": True})
 
@@ -132,7 +171,16 @@ def test_a_form_beyond_the_limits_is_refused(client: CheckedClient) -> None:
     assert client.post(IMAGES, data=form(1, attributes='{"a": [1]}')).status_code == 422
     large = {"image": (io.BytesIO(bytes(100_001)), "a.png")}
     assert client.post(IMAGES, data=large).status_code == 413
-    assert client.post(f"{API}/collections/none/images", data=form(1)).status_code == 404
+
+
+def test_the_collection_is_made_with_the_first_image(client: CheckedClient) -> None:
+    there = f"{API}/collections/fresh"
+    bad = {"images": [{"data": base64.b64encode(b"no image").decode()}]}
+    assert client.post(f"{there}/images", json=bad).get_json()["images"][0]["outcome"] == "failed"
+    assert client.get(there).status_code == 404
+    assert client.post(f"{there}/images", data=form(1)).get_json()["images"][0]["outcome"] == "added"
+    assert client.post(f"{there}-too/images", json={"images": [{"data": b64(1)}]}).status_code == 201
+    assert [client.get(one).get_json()["images"] for one in (there, f"{there}-too")] == [1, 1]
 
 
 @pytest.fixture

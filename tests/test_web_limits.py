@@ -136,6 +136,8 @@ TERM = '{"terms": [{"text": "a"}]'
         (TERM + ', "k": 1000, "offset": 9001}', 422),
         ('{"terms": [{"text": "\\ud800"}]}', 422),
         ('{"terms": [{"text": "a\\u0000b"}]}', 422),
+        ('{"terms": [{"text": "a"}], "\\ud800": 1}', 422),
+        ('{"terms": [{"text": "a"}], "filters": {"attributes": {"\\ud800": {}}}}', 422),
         ('{"terms": [{"text": "\\ud83d\\udc15"}]}', 200),
         ('{"terms": [{"text": "a", "image_id": 1}]}', 422),
         ('{"terms": [{}]}', 422),

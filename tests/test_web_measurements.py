@@ -50,11 +50,24 @@ def test_requests_are_timed_by_their_template_method_and_status(site: Site) -> N
     for number in (1, 2, 999_999):
         site.client.get(f"{IMAGES}/{number}")
     after = measured(site)
-    name = "clipsearch_request_seconds_count"
+    name = "clipsearch_requests_total"
     found = {status: value(after, name, route=route, method="GET", status=status)
              - value(before, name, route=route, method="GET", status=status) for status in ("200", "404")}  # fmt: skip
     assert found == {"200": 2, "404": 1}
-    assert value(after, "clipsearch_request_seconds_bucket", route=route, method="GET", status="200", le="+Inf") >= 2
+    timed = [value(one, "clipsearch_request_seconds_count", route=route, method="GET") for one in (before, after)]
+    assert timed[1] - timed[0] == 3
+    assert value(after, "clipsearch_request_seconds_bucket", route=route, method="GET", le="+Inf") >= 3
+
+
+def test_a_further_status_is_one_more_series(site: Site) -> None:
+    """Buckets for each status made the page large, and so did the time at which each series was made."""
+    path = f"{HERE}/statistics"
+    site.client.get(path)
+    before = measured(site)
+    site.client.get(path, headers={"Host": "evil.example"})
+    more = set(measured(site)) - set(before)
+    assert {name for name, _ in more} <= {"clipsearch_requests_total", "clipsearch_rejected_total"}
+    assert not [name for name, _ in measured(site) if name.endswith("_created")]
 
 
 def test_no_request_makes_a_series_of_its_own(site: Site) -> None:
@@ -122,6 +135,17 @@ def test_slots_and_those_who_wait_for_them_are_told(site: Site) -> None:
             for name in ("slots", "slots_in_use", "queue_places", "queue_depth")}  # fmt: skip
     assert told == {"slots": 1, "slots_in_use": 1, "queue_places": 3, "queue_depth": 2}
     assert value(measured(own), "clipsearch_queue_depth", kind="pictures") == 0
+
+
+def test_each_collection_has_a_series_of_its_own_whatever_its_name_looks_like(
+    tmp_path: Path, shared_encoder: Encoder
+) -> None:
+    with small_site(tmp_path, shared_encoder, pictures=0) as site:
+        names = ["password=aaa", "password=bbb"]
+        for name in names:
+            site.library.create_collection(name)
+        told = [line for line in site.client.get("/metrics").text.splitlines() if line.startswith("clipsearch_images{")]
+        assert sorted(told) == [f'clipsearch_images{{collection="{name}"}} 0.0' for name in names]
 
 
 def test_images_runs_and_rows_behind_are_counted(tmp_path: Path, shared_encoder: Encoder) -> None:

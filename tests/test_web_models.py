@@ -60,7 +60,7 @@ def test_a_model_is_added_compared_switched_to_and_removed(place: tuple[Library,
     assert started.status_code == 202
     run = finished(client, started.headers["Location"])
     assert (run["kind"], run["model"], run["state"], run["done"]) == ("embed", "demo-sigmoid", "done", PICTURES)
-    assert client.get(f"{started.headers['Location']}/failures").get_json() == {"failures": []}
+    assert client.get(f"{started.headers['Location']}/failures").get_json() == {"failures": [], "total": 0}
     assert states(client) == {"demo": "active", "demo-sigmoid": "ready"}
     only = client.get(f"{API}/jobs?collection=default&kind=embed&state=done&state=failed").get_json()["jobs"]
     assert [one["id"] for one in only] == [run["id"]]

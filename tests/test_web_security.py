@@ -13,6 +13,7 @@ import pytest
 from library_fixtures import draw
 from web_fixtures import API, IMAGES, Site, small_site
 
+from clipsearch.authorizing import create_key
 from clipsearch.encoder import Encoder
 from clipsearch.errors import InvalidInput
 from clipsearch.indexing import IndexingOptions
@@ -49,6 +50,12 @@ def site(tmp_path: Path, shared_encoder: Encoder) -> Iterator[Site]:
         ("192.168.1.5:8000", False),
         ("", False),
         ("[::2]", False),
+        ("127.0.0.1:80@evil.com", False),
+        ("127.0.0.1@evil.com", False),
+        ("[::1]evil.com", False),
+        ("[::1", False),
+        ("localhost:80:evil.com", False),
+        ("localhost/evil.com", False),
     ],
 )
 def test_a_server_on_the_loopback_answers_under_its_own_names_only(shared_site: Site, host: str, allowed: bool) -> None:
@@ -86,6 +93,10 @@ FOREIGN = [
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
     {"Origin": "http://localhost:9999"},
+    {"Origin": "https://localhost"},
+    {"Origin": "http://localhost@evil.example"},
+    {"Origin": "https://evil.example", "Sec-Fetch-Site": "none"},
+    {"Origin": "null", "Sec-Fetch-Site": "none"},
 ]
 OWN = [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": "http://localhost"}]
 
@@ -119,6 +130,35 @@ def test_every_answer_is_sealed(shared_site: Site, path: str) -> None:
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Request-Id"]
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def test_who_looks_at_an_address_that_is_none_sees_a_page(
+    site: Site, shared_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = shared_site.client
+    page = there.get("/nope<b>", headers=BROWSER)
+    assert (page.status_code, page.mimetype) == (404, "text/html")
+    assert "There is no such page" in page.text
+    assert '<nav aria-label="Views">' in page.text
+    assert "nope" not in page.text
+    assert page.headers["Content-Security-Policy"] == there.get("/").headers["Content-Security-Policy"]
+    key = create_key(site.library, "reader").key
+    refused = site.client.get("/metrics", headers={**BROWSER, "Authorization": f"Bearer {key}"})
+    assert (refused.status_code, "This is not allowed" in refused.text) == (403, True)
+    for path, headers in (("/nope", {}), ("/nope", {"Accept": "*/*"}), (f"{API}/nope", BROWSER)):
+        assert there.get(path, headers=headers).mimetype == "application/problem+json"
+
+    def broken(_view: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("clipsearch.web.panels.shell", broken)
+    fault = site.client.get("/classify", headers={**BROWSER, "X-Request-Id": "one-1"})
+    assert (fault.status_code, fault.mimetype) == (500, "text/html")
+    assert "Something went wrong" in fault.text
+    assert "one-1" in fault.text
 
 
 def test_a_request_id_that_is_given_is_kept_unless_it_is_odd(shared_site: Site) -> None:

@@ -21,12 +21,13 @@ import pytest
 from library_fixtures import CountingEncoder, draw_many, index, library_with, picture
 from web_fixtures import API, IMAGES, Running, received, running_server
 
+from clipsearch.announcement import FILE
 from clipsearch.answers import RunInfo
-from clipsearch.browsing import cancel_run, interrupt_run, show_run
 from clipsearch.config import read_settings
 from clipsearch.database.runs import start_run
 from clipsearch.encoder import Encoder
 from clipsearch.errors import Busy, ConfigError
+from clipsearch.following import cancel_run, interrupt_run, show_run
 from clipsearch.indexing import IndexingOptions, queue_run
 from clipsearch.inspecting import show_collection
 from clipsearch.library import Library
@@ -142,6 +143,28 @@ def test_a_body_beyond_every_limit_is_refused_before_it_came(server: Running) ->
         connection.sendall(head(10**12))
         connection.settimeout(5)
         assert status_of(received(connection)) == 413
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"GARBAGE", b"GET /\xff", b"GET /\xff HTTP/1.1", "GET /ü HTTP/1.1".encode(), b"GET /a b HTTP/1.1",
+     b"GET http://[ HTTP/1.1", b"\x16\x03\x01"],
+)  # fmt: skip
+def test_a_first_line_that_cannot_be_read_is_answered_and_the_log_stays_quiet(
+    library: Library, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(create_app(library), library, "127.0.0.1", 0)
+    running = threading.Thread(target=server.run)
+    running.start()
+    try:
+        with caplog.at_level("INFO"), socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+            connection.sendall(line + b"\r\n\r\n")
+            assert status_of(received(connection)) == 400
+    finally:
+        server.stop()
+        running.join()
+    told = [one for one in caplog.records if one.name.startswith(("clipsearch.web.admission", "waitress"))]
+    assert [(one.levelname, one.exc_info) for one in told] == [("INFO", None)]
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "5, 6"])
@@ -365,12 +388,54 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, shared_encoder: Encoder) -
 
 @pytest.mark.parametrize(
     ("bound", "announced"),
-    [("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("0.0.0.0", "127.0.0.1"), ("::1", "::1"), ("::", "::1")],
+    [("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("::1", "::1")],
 )
 def test_a_server_is_announced_where_this_machine_reaches_it(library: Library, bound: str, announced: str) -> None:
     found = _announcement(library, bound, 8000)
     assert found is not None
     assert (found.host, found.port) == (announced, 8000)
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "announced"),
+    [("127.0.0.1", {}, True), ("127.0.0.1", {"require_key": "always"}, False), ("0.0.0.0", {}, False),
+     ("127.0.0.1", {"allowed_hosts": ["photos.example"]}, False)],
+)  # fmt: skip
+def test_a_server_that_answers_to_keys_only_is_not_announced_for_commands_have_none(
+    tmp_path: Path, shared_encoder: Encoder, host: str, settings: dict[str, Any], announced: bool
+) -> None:
+    with library_with(CountingEncoder(shared_encoder), tmp_path / "data", **settings) as library:
+        server = Server(create_app(library, host=host), library, host, 0)
+        try:
+            server.announce()
+            assert (library.settings.data_dir / FILE).exists() == announced
+        finally:
+            server._withdraw()
+            server.stop()
+            server.run()
+
+
+def test_a_server_is_announced_again_when_a_later_one_of_its_library_has_gone(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipsearch.web.serving.LOOK_SECONDS", 0.05)
+    first, second = (Server(create_app(library), library, "127.0.0.1", 0) for _ in range(2))
+    file = library.settings.data_dir / FILE
+    first.announce()
+    running = threading.Thread(target=first.run)
+    running.start()
+    try:
+        second.announce()
+        second.stop()
+        second.run()
+        until = time.monotonic() + 20.0
+        while not file.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert json.loads(file.read_text())["port"] == first.port
+    finally:
+        first.stop()
+        running.join()
+    assert not file.exists()
 
 
 def test_a_server_that_this_machine_reaches_by_another_address_is_not_announced(library: Library) -> None:

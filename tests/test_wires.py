@@ -7,7 +7,9 @@ import io
 import json
 import re
 import shlex
+import tracemalloc
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from library_fixtures import picture, unit_rows
+from sqlalchemy import event
 from werkzeug.test import TestResponse
 from wires_fixtures import PICTURES, WireSite, wire_site
 
@@ -28,6 +31,7 @@ from clipsearch.errors import ConfigError, ModelNotFound
 from clipsearch.fetching import Fetched
 from clipsearch.images import open_picture
 from clipsearch.importing import import_clip_retrieval, import_embeddings
+from clipsearch.web.context import EXTENSION
 from clipsearch.web.slots import WorkSlots
 from clipsearch.web.wires.models import model_meant
 
@@ -283,6 +287,13 @@ def test_shares_of_labels_follow_the_models_own_scale(site: WireSite, client: Fl
     weights = np.exp(scale * site.encoder.encode_texts(list(shares)).vectors.astype(float) @ seen)
     assert np.allclose(list(shares.values()), weights / weights.sum(), rtol=1e-3, atol=1e-9)
     assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_the_classifiers_errors_call_what_was_sent_as_the_client_does(site: WireSite, client: FlaskClient) -> None:
+    detail = client.post("/", json={"image_data": "AAAA", "labels": ["a"]}).get_json()["detail"]
+    assert detail.startswith("image_data: ")
+    labels = {"image_data": site.encoded[0], "labels": ["a", "a", " "]}
+    assert client.post("/", json=labels).get_json()["detail"].startswith("labels[2]: ")
 
 
 def test_one_label_has_all(site: WireSite, client: FlaskClient) -> None:
@@ -651,6 +662,93 @@ def test_a_busy_server_says_so_in_the_wires_way(site: WireSite, wire: str) -> No
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) >= 1
     assert TOLD[wire] in response.get_json()
+
+
+def test_small_pictures_that_are_kept_wait_for_no_slot_and_others_for_one_each(
+    site: WireSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = WorkSlots(1, 0, 0.01)
+    app = site.app(slots=slots)
+    client = app.test_client()
+    asked = {"indice_name": "default", "ids": [1, 2, 3]}
+    thumbnails = app.extensions[EXTENSION].thumbnails
+    make, held = thumbnails.make, []
+
+    def made(*arguments: Any) -> bytes:
+        held.append(slots.in_use)
+        return bytes(make(*arguments))
+
+    monkeypatch.setattr(thumbnails, "find", lambda *_: None)
+    monkeypatch.setattr(thumbnails, "make", made)
+    with slots.taken():
+        assert client.post("/metadata", json=asked).status_code == 503
+    whole = client.post("/metadata", json=asked).get_json()
+    assert held == [1, 1, 1]
+    assert slots.in_use == 0
+    monkeypatch.undo()
+    with slots.taken():
+        assert client.post("/metadata", json=asked).get_json() == whole
+    assert all(one["metadata"]["image"] for one in whole)
+
+
+def test_many_ids_cost_no_more_statements_than_one(site: WireSite, client: FlaskClient) -> None:
+    with site.library.database.read() as connection:
+        engine = connection.engine
+    counts = []
+    for ids in ([1], [1, 2, 3, 4]):
+        client.post("/metadata", json={"indice_name": "default", "ids": ids})  # its small pictures are kept now
+        seen: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object, seen: list[str] = seen) -> None:
+            seen.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            told = client.post("/metadata", json={"indice_name": "default", "ids": [*ids, ids[0]]}).get_json()
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        assert [one["id"] for one in told] == [*ids, ids[0]]
+        counts.append(len(seen))
+    assert counts[0] == counts[1] > 0
+
+
+def test_who_is_not_known_yet_has_no_body_held_in_memory(site: WireSite, key: str) -> None:
+    guarded = site.client(require_key="always")
+    body = b'{"text": "a boat", "more": "' + b" " * 20_000_000 + b'", "api_key": "%s"}'
+    peak = 0
+    for sent, status in ((key, 200), ("nobodys", 401)):
+        whole = body % sent.encode()
+        tracemalloc.start()
+        try:
+            assert guarded.post("/clip/embed_text", input_stream=io.BytesIO(whole), content_length=len(whole)
+                                ).status_code == status  # fmt: skip
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("place", range(-140, 20, 7))
+def test_a_key_is_found_wherever_the_pieces_of_a_body_end(site: WireSite, key: str, place: int) -> None:
+    guarded = site.client(require_key="always")
+    head, tail = b'{"more": "', b'", "api_key" : "%s", "text": "a boat"}' % key.encode()
+    body = head + b"x" * (65_536 - len(head) + place) + tail
+    assert guarded.post("/clip/embed_text", data=body).status_code == 200
+
+
+def test_images_at_addresses_are_fetched_by_a_few_requests_at_once(
+    site: WireSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipsearch.web.fetched.fetch_images", lambda *_: [Fetched(site.pictures[0], "a")])
+    app = site.app(fetch_urls=True)
+    slots = app.extensions[EXTENSION].fetch_slots
+    asked = {"model": "demo", "modality": "image", "input": "https://example.org/0.png"}
+    with ExitStack() as stack:
+        for _ in range(slots.slots):
+            stack.enter_context(slots.taken())
+        monkeypatch.setattr(slots, "_wait_seconds", 0.01)
+        assert app.test_client().post("/embeddings", json=asked).status_code == 503
+    assert app.test_client().post("/embeddings", json=asked).status_code == 200
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -6,18 +6,18 @@ that nobody speaks of, which the doctor finds, and never a row without its file.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clipsearch.adding.reading import NewPicture, Read, hash_of, read_pictures
 from clipsearch.answers.additions import ImageAdded, ImagesAdded, Reason
 from clipsearch.attributes import checked, merged
 from clipsearch.database import Connection
 from clipsearch.database import collections as collection_rows
+from clipsearch.database import failures as failure_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import CollectionRow
@@ -25,16 +25,13 @@ from clipsearch.database.embeddings import contents_by_hash
 from clipsearch.database.images import ImageRow, KnownFile, NewImage
 from clipsearch.database.leases import Lease, renew_lease
 from clipsearch.database.models import ModelRow
-from clipsearch.database.runs import NewFailure
-from clipsearch.errors import AlreadyRunning, Busy, LeaseLost, StorageFull
+from clipsearch.errors import AlreadyRunning, Busy, CollectionNotFound, InvalidInput, LeaseLost, StorageFull
 from clipsearch.images import keep_upload, remove_upload, upload_path, uri_of
-from clipsearch.library import Library
+from clipsearch.library import PATIENCE, Library
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
 
-WAIT_SECONDS = 5.0
-_AGAIN = 0.1
 _ANOTHER_CONTENT = Reason(
     code="already_exists", reason="another content of this name is kept where this one would be; give another name"
 )
@@ -46,24 +43,53 @@ def add_pictures(
     *,
     collection: str | None = None,
     make_collection: bool = False,
-    wait_seconds: float = WAIT_SECONDS,
+    wait_seconds: float = PATIENCE,
     working: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> ImagesAdded:
     """Add pictures to a collection; their files are kept in the library's own folder.
 
-    A picture that cannot be read costs itself only: it is reported, and noted among the failures. Attributes are
+    A picture that cannot be read costs itself only: the answer says why, and nothing is kept of it. Attributes are
     added to those that an image has already. Raises InvalidInput for attributes that may not be, CollectionNotFound
     (unless ``make_collection``), Busy while another holds the collection for longer than ``wait_seconds``,
-    StorageFull, ModelUnavailable, ModelMismatch.
+    StorageFull, ModelUnavailable, ModelMismatch. A collection that was made for it goes again where nothing was added.
     What is entered by ``working`` is held while pictures are decoded and encoded, and not while others are waited for.
     """
     pictures = [replace(one, attributes=checked(one.attributes)) for one in pictures]
-    row = library.ensure_collection(collection)[0] if make_collection else library.collection(collection)
-    with working():
-        read, model = _read(library, row, pictures)
-    with _lease(library, row, wait_seconds) as lease:
-        added = _Addition(library, row, model, lease, read).carry_out()
-    return ImagesAdded(collection=row.name, images=added)
+
+    def add(row: CollectionRow) -> ImagesAdded:
+        with working():
+            read, model = _read(library, row, pictures)
+        with _lease(library, row, wait_seconds) as lease:
+            added = _Addition(library, row, model, lease, read).carry_out()
+        return ImagesAdded(collection=row.name, images=added)
+
+    return _add_to_made(library, collection, add) if make_collection else add(library.collection(collection))
+
+
+def _add_to_made(library: Library, collection: str | None, add: Callable[[CollectionRow], ImagesAdded]) -> ImagesAdded:
+    """Add to a collection that is made if it is not there, and taken back where nothing came into it."""
+    for last in (False, False, True):
+        row, is_new = library.ensure_collection(collection)
+        answer: ImagesAdded | None = None
+        try:
+            answer = add(row)
+            return answer
+        except CollectionNotFound:  # taken back by another, who had made it and had nothing for it
+            if last:
+                raise
+        finally:
+            if is_new and (answer is None or all(one.outcome == "failed" for one in answer.images)):
+                _take_back(library, row)
+    raise AssertionError("the last try answers or raises")
+
+
+def _take_back(library: Library, row: CollectionRow) -> None:
+    with library.database.read() as connection:
+        if run_rows.list_runs(connection, collection_id=row.id, limit=1):
+            return  # it waits for what a run will bring
+    # Who holds the lease is about to put something in.
+    with suppress(AlreadyRunning, CollectionNotFound), library.lease(row, "taking back an empty collection"):
+        library.discard_if_empty(row)
 
 
 def _read(library: Library, row: CollectionRow, pictures: Sequence[NewPicture]) -> tuple[list[Read], ModelRow | None]:
@@ -79,22 +105,18 @@ def _read(library: Library, row: CollectionRow, pictures: Sequence[NewPicture]) 
         opened, model = library.encoder_for(row)
         return opened
 
-    return read_pictures(pictures, contents, encoder, library.settings.max_pixels), model
+    read = read_pictures(pictures, contents, encoder, library.settings.max_pixels)
+    return read, model  # which the encoder may have brought
 
 
 @contextmanager
 def _lease(library: Library, row: CollectionRow, wait_seconds: float) -> Iterator[Lease]:
     """The collection's lease, waited for. Raises Busy."""
-    end = time.monotonic() + wait_seconds
     with ExitStack() as stack:
-        lease: Lease | None = None
-        while lease is None:
-            try:
-                lease = stack.enter_context(library.lease(row, "adding images"))
-            except AlreadyRunning as error:
-                if time.monotonic() > end:
-                    raise Busy(f"nothing can be added now: {error.message}", retry_after=5.0) from error
-                time.sleep(_AGAIN)
+        try:
+            lease = stack.enter_context(library.lease(row, "adding images", wait_seconds=wait_seconds))
+        except AlreadyRunning as error:
+            raise Busy(f"nothing can be added now: {error.message}", retry_after=5.0) from error
         yield lease
 
 
@@ -190,28 +212,27 @@ class _Addition:
             revision = collection_rows.advance(connection, self._row.id)
             rows = [place.image.at(uri, *_stamp(place.path)) for uri, place in new.items()]
             image_rows.save_images(connection, self._row.id, revision, self._model.id, rows)
-            run_rows.clear_failures(connection, self._row.id, list(new))
-        run_rows.note_failures(connection, self._row.id, None, self._failures())
+            failure_rows.clear_failures(connection, self._row.id, list(new))
         self._say(connection, places)
-        return {uri: image_rows.get_image(connection, self._row.id, uri=uri) for uri in places}
+        return image_rows.rows_by_uri(connection, self._row.id, places)
 
     def _say(self, connection: Connection, places: Mapping[str, _Place]) -> None:
         """Add what is said of the pictures to what is said of the images."""
-        for one in self._read:
-            path = self._path(one)
-            if one.error is not None or path is None or not one.picture.attributes:
-                continue
-            image = image_rows.get_image(connection, self._row.id, uri=uri_of(path))
-            image_rows.set_attributes(connection, {image.id: merged(image.attributes, one.picture.attributes)})
-
-    def _failures(self) -> list[NewFailure]:
-        failures = {}
-        for one in self._read:
-            path = self._path(one)
-            if one.error is not None and path is not None and one.error is not _ANOTHER_CONTENT:
-                uri = uri_of(path)
-                failures[uri] = NewFailure(uri, one.error.code, one.error.reason, len(one.picture.data))
-        return list(failures.values())
+        speaking = {
+            place: uri_of(path) for place, one in enumerate(self._read)
+            if one.error is None and one.picture.attributes and (path := self._path(one)) is not None
+        }  # fmt: skip
+        rows = image_rows.rows_by_uri(connection, self._row.id, set(speaking.values()))
+        said: dict[str, dict[str, Any]] = {}
+        # What comes twice in one request is told in the order in which it came.
+        for place, uri in speaking.items():
+            one = self._read[place]
+            try:
+                said[uri] = merged(said.get(uri, rows[uri].attributes), one.picture.attributes)
+            except InvalidInput as error:
+                reason = Reason(code=error.code, reason=error.message)
+                self._read[place] = Read(one.picture, one.name, one.content_hash, error=reason)
+        image_rows.set_attributes(connection, {rows[uri].id: attributes for uri, attributes in said.items()})
 
     def _told(self, one: Read, rows: Mapping[str, ImageRow], new: Mapping[str, _Place]) -> ImageAdded:
         path = self._path(one)

@@ -9,6 +9,10 @@ from pydantic import Field
 
 from clipsearch.answers.base import Answer, FailedFile
 
+RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+# In which a run stays.
+ENDED: frozenset[RunState] = frozenset({"done", "failed", "cancelled", "interrupted"})
+
 
 class IndexingReport(Answer):
     """What one run did: every file stands in exactly one of the six groups."""
@@ -60,7 +64,7 @@ class RunInfo(Answer):
     kind: Literal["index", "embed"] = "index"
     model: str | None = Field(default=None, description="the further model, of an embedding")
     source: str = Field(description="what is indexed; empty for an embedding")
-    state: Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+    state: RunState
     done: int = Field(description="files, or images to embed, dealt with so far")
     total: int | None = Field(description="how many there are; not known while files are still being looked for")
     counts: dict[str, int]

@@ -47,9 +47,10 @@ def _end_at_once(code: int) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command; gives its exit code. Whatever goes wrong is said in one line on stderr."""
-    from clipsearch.cli.printing import complain
+    from clipsearch.cli.printing import complain, for_this_library
     from clipsearch.errors import ClipSearchError
 
+    context: click.Context | None = None
     try:
         with cli.make_context("clipsearch", list(arguments)) as context:
             cli.invoke(context)
@@ -62,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except ClipSearchError as error:
         _trace()
-        complain(f"error: {error.message}")
+        complain(for_this_library(f"error: {error.message}", context))
         return ERROR
     except (KeyboardInterrupt, click.Abort):
         complain("interrupted; what was finished before stays")

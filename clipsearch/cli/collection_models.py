@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -92,6 +93,10 @@ def of(collection: str | None, missing: str | None, as_json: bool) -> None:
         (one.name, one.state, f"{one.embedded:,}", f"{one.images:,}", str(one.dimension or "")) for one in found.models
     ]
     print_table(("model", "state", "embedded", "images", "dimension"), rows, numbers=_NUMBERS)
+    for one in found.models:
+        if one.embedded < one.images and one.state != "embedding":
+            again = f"clipsearch models add {shlex.quote(one.name)} -c {shlex.quote(found.collection)}"
+            note(f"{counted(one.images - one.embedded, 'image')} without an embedding by {shown(one.name)}: {again}")
 
 
 @click.command("switch")
@@ -136,10 +141,11 @@ def switch(model: str, collection: str | None, allow_missing: bool, retag: bool,
 @library_options
 def remove(model: str, collection: str | None, yes: bool, as_json: bool) -> None:
     """Take a further MODEL away from a collection, with its embeddings. The one that answers stays."""
-    from clipsearch.switching import remove_model
+    from clipsearch.switching import check_removable, remove_model
 
     with open_library() as library:
         name = library.collection(collection).name
+        check_removable(library, model, collection=collection)
         ask(f"delete what {shown(model)} made of the images of {shown(name)!r}?", yes)
         answer = remove_model(library, model, collection=collection)
     if as_json:

@@ -67,14 +67,14 @@ def embed(
 def _found(
     library: Library, texts: tuple[str, ...], images: tuple[Path, ...], **by: str | None
 ) -> dict[str, Encodings]:
-    from clipsearch.encoding import encode_pictures, encode_texts
+    from clipsearch.encoding import choose_model, encode_pictures, encode_texts
 
-    found = {}
+    found, chosen = {}, choose_model(library, **by)
     # Pictures first: they bring the whole model into memory, and texts need but half of it.
     if images:
-        found["images"] = encode_pictures(library, images, **by)
+        found["images"] = encode_pictures(library, images, model=chosen)
     if texts:
-        found["texts"] = encode_texts(library, texts, **by)
+        found["texts"] = encode_texts(library, texts, model=chosen)
     return {kind: found[kind] for kind in ("texts", "images") if kind in found}
 
 

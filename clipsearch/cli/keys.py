@@ -50,9 +50,10 @@ def create(name: str, scope: Scope, lifetime: dt.timedelta | None, as_json: bool
 
     NAME says whose it is or what it is for.
     """
-    from clipsearch.authorizing import create_key
+    from clipsearch.authorizing import create_key, list_keys
 
     with open_library() as library:
+        others = [one.prefix for one in list_keys(library).keys if one.name == name and one.state == "valid"]
         made = create_key(library, name, scope=scope, lifetime=lifetime)
     if as_json:
         print_json(made)
@@ -61,6 +62,9 @@ def create(name: str, scope: Scope, lifetime: dt.timedelta | None, as_json: bool
     until = f"until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "until it is revoked"
     note(f"the key {shown(made.name)!r} allows {' and '.join(made.scopes)} {until}; it is shown this once. Send it as "
          f"Authorization: Bearer KEY. To take it back: clipsearch keys revoke {made.prefix}")  # fmt: skip
+    if others:
+        note(f"warning: {', '.join(others)} is called {shown(name)!r}, too, and holds as before; to take it back: "
+             f"clipsearch keys revoke {others[0]}")  # fmt: skip
 
 
 @keys.command("list")
@@ -81,13 +85,14 @@ def list_command(as_json: bool) -> None:
 
 
 @keys.command("revoke")
-@click.argument("prefix")
+@click.argument("prefix", metavar="PREFIX|NAME")
 @json_option
 @library_options
 def revoke(prefix: str, as_json: bool) -> None:
     """Take a key out of use, at once and for good.
 
-    PREFIX is what stands between the first two underscores of the key: clipsearch keys list.
+    PREFIX is what stands between the first two underscores of the key: clipsearch keys list. A NAME will do where
+    one key bears it.
     """
     from clipsearch.authorizing import revoke_key
 

@@ -25,7 +25,9 @@ from clipsearch.cli.printing import counted, note, print_json, say, shown
 if TYPE_CHECKING:
     from clipsearch.answers import LabelSetInfo
     from clipsearch.label_set import Label, LabelSet
+    from clipsearch.library import Library
 
+MOST_WARNINGS = 10
 _FORMS = {".yml": "yaml", ".yaml": "yaml", ".json": "json", ".csv": "csv"}
 Function = TypeVar("Function", bound=Callable[..., Any])
 Value = TypeVar("Value")
@@ -109,7 +111,8 @@ def create(
     draft = _draft(name, label, _read(source, form) if source is not None else None, templates, chosen)
     with open_library() as library:
         made = save_label_set(library, name, draft, replace=replace, collection=collection)
-    tell_label_set(made, as_json)
+        told = warnings_of_model(library, made.name, collection)
+    tell_label_set(made.model_copy(update={"warnings": told}) if told else made, as_json)
 
 
 @click.command("export")
@@ -141,6 +144,20 @@ def tell_label_set(made: LabelSetInfo, as_json: bool, *, warn: bool = True) -> N
     say(f"label set {shown(made.name)!r}, version {made.version}: {counted(len(made.labels), 'label')}")
     if warn:
         tell_warnings(made.warnings)
+
+
+def warnings_of_model(library: Library, name: str, collection: str | None) -> list[str]:
+    """All that there is to warn of in a stored set, also what the model has no word for; none where it is not there."""
+    from clipsearch.errors import ClipSearchError
+    from clipsearch.labelling import check_label_set
+
+    try:
+        found = check_label_set(library, name, collection=library.collection(collection).name)
+    except ClipSearchError:  # no collection yet, or no model: nothing that would stand in the way of a label set
+        return []
+    if len(found) > MOST_WARNINGS:
+        return [*found[:MOST_WARNINGS], f"and {len(found) - MOST_WARNINGS:,} more: clipsearch labels check {name}"]
+    return found
 
 
 def tell_warnings(warnings: Sequence[str]) -> None:

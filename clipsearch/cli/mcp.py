@@ -31,7 +31,7 @@ def mcp_command(allow_writes: bool, transport: str, port: int) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"mcp", "mcp_types"}:
             raise
-        raise ConfigError("this needs the extra mcp: pip install 'clipsearch[mcp]'") from error
+        raise ConfigError("this needs the extra mcp: pip install -e '.[mcp]' in the clone") from error
     with open_library(may_upgrade=False) as library:
         if transport == "http":
             serve_http(library, port, allow_writes=allow_writes)

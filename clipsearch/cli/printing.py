@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import click
+
+from clipsearch.cli.options import flags_of
+
+# A command in a hint stands behind a colon.
+_ADVISED = re.compile(r"(?<=: )clipsearch (?=[a-z])")
 
 
 class Answering(Protocol):
@@ -30,12 +37,22 @@ def say(text: str = "") -> None:
 
 def note(text: str) -> None:
     """A line beside the answer, on stderr."""
-    click.echo(text, err=True)
+    click.echo(for_this_library(text, click.get_current_context(silent=True)), err=True)
 
 
 def complain(text: str) -> None:
     """An error in one line, on stderr."""
     click.echo(" ".join(shown(line) for line in text.splitlines()), err=True)
+
+
+def for_this_library(text: str, context: click.Context | None) -> str:
+    """The text with the --data-dir that was given in the commands that it advises, as in ``run: clipsearch index``:
+    without it they would be about another library."""
+    data_dir = flags_of(context).get("data_dir") if context is not None else None
+    if data_dir is None:
+        return text
+    named = f"clipsearch --data-dir {shlex.quote(os.fspath(data_dir))} "
+    return _ADVISED.sub(lambda _: named, text)
 
 
 def print_json(answer: Answering | dict[str, Any]) -> None:

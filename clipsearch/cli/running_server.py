@@ -140,7 +140,6 @@ def _reply(server: Announcement, where: Whereabouts, path: str, body: bytes) -> 
     connection = HTTPConnection(server.host, server.port)
     try:
         connection.sock = _connected(server.host, server.port)
-        # A key, once servers ask for one, goes here.
         connection.request("POST", path, body, {"Content-Type": "application/json", "Connection": "close"})
         reply = connection.getresponse()
         identity = reply.getheader(HEADER)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.options import encoder_options, library_options, model_option, open_library
+from clipsearch.cli.printing import note, shown
 
 
 @click.command("serve")
@@ -40,4 +41,8 @@ def serve_command(
     flags = {"host": host, "port": port, "require_key": require_key, "compat": ",".join(compat) or None}
     with open_library(may_upgrade=False, **flags) as library:
         settings = library.settings
+        for root in settings.roots:
+            if not root.is_dir():
+                note(f"warning: the folder {shown(str(root))} (CLIPSEARCH_ROOTS) is not there; nothing can be indexed "
+                     "from it")  # fmt: skip
         serve(library, settings.host, settings.port, ready_file=ready_file)

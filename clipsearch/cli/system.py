@@ -56,7 +56,7 @@ def failures(collection: str | None, as_json: bool) -> None:
 
     With the reasons. To try them again: clipsearch index --retry-failed
     """
-    from clipsearch.browsing import list_failures
+    from clipsearch.following import list_failures
 
     with open_library() as library:
         name = library.collection(collection).name

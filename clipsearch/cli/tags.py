@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli import NOTHING_FOUND
+from clipsearch.cli.label_making import tell_warnings, warnings_of_model
 from clipsearch.cli.options import (
     collection_option,
     encoder_options,
@@ -56,6 +57,7 @@ def apply(label_set: str, top: int, automatic: bool, collection: str | None, as_
             automatic=automatic,
             on_progress=lambda done, total: tell(Progress("tagging", done, total)),
         )
+        warnings = [] if as_json else warnings_of_model(library, label_set, collection)
     if as_json:
         print_json(report)
         return
@@ -67,6 +69,7 @@ def apply(label_set: str, top: int, automatic: bool, collection: str | None, as_
         f"{report.unchanged:,} had their tags{anew}"
     )
     _tell_waiting(report)
+    tell_warnings(warnings)
 
 
 def _tell_waiting(report: TaggingReport) -> None:

@@ -155,12 +155,12 @@ def backup(file: Path, replace: bool, as_json: bool) -> None:
     in the folder uploads of the data folder.
     """
     from clipsearch.database.backup import back_up
-    from clipsearch.images.uploads import FOLDER, kept_uploads
+    from clipsearch.images import all_uploads_folder, kept_uploads
 
     file = Path(os.path.expanduser(file))
     with open_library() as library:
         size = back_up(library.database, file, replace=replace)
-        place = library.settings.data_dir / FOLDER
+        place = all_uploads_folder(library.settings.data_dir)
         uploads = sum(1 for _ in kept_uploads(library.settings.data_dir))
     if as_json:
         print_json({"file": str(file.absolute()), "bytes": size, "uploads_left_out": uploads})

@@ -57,8 +57,10 @@ class Client:
         collection: str = "default",
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        # No default of its own: help() would show it, the key with it.
+        environ = os.environ if environ is None else environ
         url = url or environ.get(URL_VARIABLE)
         if not url:
             raise ConfigError(f'say where the server is: Client("http://127.0.0.1:8000"), or {URL_VARIABLE}')
@@ -114,7 +116,8 @@ class Client:
     ) -> ClassifyAnswer:
         """Classify pictures (bytes or paths) with a label set or with labels; the answer has one entry for each.
 
-        ``options`` are the other fields of Labels: templates, mode, aggregate, background and thresholds.
+        By the model of ``collection``, else of the client's. ``options`` are the other fields of Labels: templates,
+        mode, aggregate, background and thresholds.
         """
         chosen = body_of_labels(Labels(label_set=label_set, labels=tuple(labels), **options))
         each = [pictures] if isinstance(pictures, bytes | Path) else list(pictures)
@@ -122,7 +125,7 @@ class Client:
         for start in range(0, max(1, len(each)), PICTURES_AT_ONCE):
             part = each[start : start + PICTURES_AT_ONCE]
             images = [base64_of(bytes_of(one)) for one in part]
-            body = {**chosen, "images": images, "top": top, "collection": collection}
+            body = {**chosen, "images": images, "top": top, "collection": collection or self.collection}
             answer = self._transport.ask(ClassifyAnswer, "/classify", body, reads=True)
             whole = answer if whole is None else _together(whole, answer)
         assert whole is not None  # noqa: S101  there is one part at least

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from clipsearch.answers import ImageDetails, ImageInfo
 from clipsearch.answers.additions import ImagesAdded
 from clipsearch.answers.base import Answer
+from clipsearch.attributes import lines_of
 from clipsearch.client.asking import body_of_filters
 from clipsearch.client.transport import Transport, segment
 from clipsearch.client.uploading import Progress, Upload, upload_all
@@ -46,7 +47,7 @@ class Images:
 
         Several requests go at once, up to ``parallel``, with several pictures each. A picture that cannot be read,
         here or there, costs itself only: its entry says why. ``attributes`` are given to all of them. Raises
-        CollectionNotFound, InvalidKey and what else concerns all of them.
+        InvalidKey, InvalidRequest (for an attribute, say) and what else concerns all of them.
         """
         return upload_all(self._transport, files, collection, attributes or {}, parallel, on_progress)
 
@@ -73,7 +74,9 @@ class Images:
         parameters = body_of_filters(filters or Filters())
         attributes = parameters.pop("attributes", None)
         if attributes:
-            parameters["attribute"] = [f"{name}:{value}" for name, value in attributes.items()]
+            parameters["attribute"] = [
+                line for name, value in attributes.items() for line in lines_of(name, value, ":")
+            ]
         if sort != "id":
             parameters["sort"] = sort
         after: int | str | None = None

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from clipsearch.answers import FailedFile, RunInfo
 from clipsearch.answers.base import Answer
+from clipsearch.answers.runs import ENDED
 from clipsearch.client.transport import Transport, segment
 from clipsearch.errors import ClipSearchError
 
-ENDED = frozenset({"done", "failed", "cancelled", "interrupted"})
 POLL_SECONDS = 1.0
 # A server that says nothing for so long is asked in the other way.
 _SILENCE = 30.0
@@ -26,6 +26,7 @@ class _Jobs(Answer):
 
 class _Failures(Answer):
     failures: list[FailedFile]
+    total: int
 
 
 class Jobs:
@@ -57,7 +58,12 @@ class Jobs:
 
     def failures(self, job_id: int) -> list[FailedFile]:
         """What a job could not take in, and why."""
-        return self._transport.read(_Failures, f"/jobs/{job_id}/failures").failures
+        found: list[FailedFile] = []
+        while True:
+            page = self._transport.read(_Failures, f"/jobs/{job_id}/failures", offset=len(found))
+            found += page.failures
+            if not page.failures or len(found) >= page.total:
+                return found
 
     def cancel(self, job_id: int) -> RunInfo:
         """Ask a job to stop after its batch."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import email.utils
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 
-from clipsearch.errors import ClipSearchError, InvalidInput
+from clipsearch.errors import AlreadyRunning, Busy, ClipSearchError, InvalidInput, RateLimited
 
 PROBLEM_TYPE = "application/problem+json"
 # What passes by itself: too much to do, a limit, a proxy whose server is starting.
@@ -45,25 +46,35 @@ def error_of(response: httpx2.Response) -> ClipSearchError:
     """The error that an answer tells of; ``details["request_id"]`` stands in the server's log, too."""
     said = _problem(response)
     code, detail = str(said.get("code", "")), str(said.get("detail") or "")
-    details = dict(said["details"]) if isinstance(said.get("details"), Mapping) else {}
-    details.pop("message", None)
-    if said.get("request_id"):
-        details["request_id"] = said["request_id"]
     kind = _KINDS.get(code)
     if kind is None:
         told = f": {detail}" if detail else ""
-        for name in ("status", "told"):
-            details.pop(name, None)
-        return ServerError(f"the server answered with status {response.status_code}{told}", response.status_code, code,
-                           **details)  # fmt: skip
-    error: ClipSearchError = kind(detail or response.reason_phrase, **details)
+        message = f"the server answered with status {response.status_code}{told}"
+        error: ClipSearchError = ServerError(message, response.status_code, code)
+    else:
+        error = kind(detail or response.reason_phrase)
+    if isinstance(said.get("details"), Mapping):
+        error.details |= said["details"]
+    if said.get("request_id"):
+        error.details["request_id"] = said["request_id"]
+    if isinstance(error, Busy | RateLimited):
+        error.retry_after = _seconds(error.details.get("retry_after"), error.retry_after)
+        error.details["retry_after"] = error.retry_after
     return error
+
+
+def _seconds(told: object, usual: float) -> float:
+    if isinstance(told, int | float) and not isinstance(told, bool) and 0.0 <= told < math.inf:
+        return told
+    return usual
 
 
 def seconds_to_wait(response: httpx2.Response, usual: float) -> float | None:
     """After how many seconds to ask again, ``usual`` where the server names none; None where that is of no use."""
     code = str(_problem(response).get("code", ""))
     passing = response.status_code in PASSING and code not in _NOT_PASSING
+    # Who works on a collection may do so for hours; the server says when it will be a moment only.
+    passing |= code == AlreadyRunning.code and "Retry-After" in response.headers
     if not passing and code != _IN_PROGRESS:
         return None
     return _retry_after(response.headers.get("Retry-After"), usual)
@@ -78,7 +89,7 @@ def _retry_after(named: str | None, usual: float) -> float:
         pass
     try:
         return max(0.0, email.utils.parsedate_to_datetime(named).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return usual
 
 
@@ -87,7 +98,7 @@ def _problem(response: httpx2.Response) -> Mapping[str, Any]:
         return {}
     try:
         found = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, Mapping) else {}
 

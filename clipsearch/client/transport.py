@@ -86,7 +86,7 @@ class Transport:
             last = attempt == self._retries
             try:
                 response = self._http.request(method, API + path, params=params, headers=headers, **body)
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 if last or isinstance(error, httpx2.ReadTimeout | httpx2.UnsupportedProtocol):
                     raise self._no_answer(error) from error
                 time.sleep(usual)
@@ -109,7 +109,7 @@ class Transport:
                 raise error_of(response)
             yield response
 
-    def _no_answer(self, error: httpx2.TransportError) -> NoAnswer:
+    def _no_answer(self, error: httpx2.RequestError) -> NoAnswer:
         return NoAnswer(f"the server at {self.url} does not answer: {str(error) or type(error).__name__}")
 
 

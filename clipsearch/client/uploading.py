@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsearch.answers.additions import ImageAdded, ImagesAdded, Reason
-from clipsearch.client.problems import ServerError
+from clipsearch.client.problems import InvalidRequest, ServerError
 from clipsearch.client.transport import Transport, segment
 from clipsearch.errors import ClipSearchError, InvalidInput, TooLarge
 
@@ -20,7 +20,8 @@ Upload = Path | tuple[str, bytes]
 # What goes into one request: a server takes more, but an answer soon is progress.
 AT_ONCE = 8
 BYTES_AT_ONCE = 16_000_000
-_TOO_LARGE = frozenset({413, 415})
+# What a proxy or the server says of the body of one request: too large, or of a type it does not take.
+_OF_THE_BODY = frozenset({413, 415})
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,10 @@ def _size_of(upload: Upload) -> int:
 
 
 def _concerns_pictures(error: ClipSearchError) -> bool:
-    too_large = isinstance(error, ServerError) and error.status in _TOO_LARGE
-    return too_large or isinstance(error, InvalidInput | TooLarge)
+    if isinstance(error, ServerError):
+        return error.status in _OF_THE_BODY
+    # The form of a request is the same for all: an attribute's name, say.
+    return isinstance(error, InvalidInput | TooLarge) and not isinstance(error, InvalidRequest)
 
 
 def _failed(name: str, code: str, reason: str) -> ImageAdded:

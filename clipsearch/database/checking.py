@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sqlalchemy import Connection, select, text
 
 from clipsearch.database.engine import Database
+from clipsearch.database.images import chunks
 from clipsearch.database.schema import embedding as embedding_table
 from clipsearch.database.schema import image as image_table
 from clipsearch.database.vectors import AT_REST, UNIT_TOLERANCE
@@ -35,6 +38,16 @@ def images_without_embedding(connection: Connection, collection_id: int, model_i
         .order_by(image_table.c.id)
     )
     return [(row.id, row.uri) for row in connection.execute(query)]
+
+
+def embedded_by_others(connection: Connection, ids: Sequence[int], model_id: int | None) -> set[int]:
+    """Those of these images that another model has an embedding of."""
+    found: set[int] = set()
+    for chunk in chunks(list(ids)):
+        query = select(embedding_table.c.image_id).where(embedding_table.c.image_id.in_(chunk))
+        other = query if model_id is None else query.where(embedding_table.c.model_id != model_id)
+        found.update(connection.execute(other).scalars())
+    return found
 
 
 def damaged_embeddings(

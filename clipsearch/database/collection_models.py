@@ -122,10 +122,13 @@ def lacking_images(
     return [StoredFile(*row) for row in connection.execute(query)]
 
 
-def save_embeddings(connection: Connection, model_id: int, rows: Sequence[NewEmbedding]) -> int:
+def save_embeddings(
+    connection: Connection, model_id: int, rows: Sequence[NewEmbedding], *, answers_in: int | None = None
+) -> int:
     """Keep the embeddings of images that are there and whose content is still what was embedded; how many were kept.
 
-    Who calls holds the collection (``locked_collection``). Raises InvalidVector, and then nothing is kept.
+    Who calls holds the collection (``locked_collection``). ``answers_in`` is the collection in which the model
+    answers, if it does: searches learn of the images then. Raises InvalidVector, and then nothing is kept.
     """
     contents: dict[int, str | None] = {}
     for chunk in chunks([row.image_id for row in rows]):
@@ -147,7 +150,23 @@ def save_embeddings(connection: Connection, model_id: int, rows: Sequence[NewEmb
             for row, blob in zip(standing, blobs, strict=True)
         ],
     )
+    if answers_in is not None:
+        _tell_searches(connection, answers_in, [row.image_id for row in standing])
     return len(standing)
+
+
+def drop_embeddings(connection: Connection, collection_id: int, model_id: int, ids: Sequence[int]) -> None:
+    """Delete these images' embeddings by the model that answers; the images stay, and lack it from now on."""
+    for chunk in chunks(list(ids)):
+        by_model = embedding_table.c.model_id == model_id
+        connection.execute(delete(embedding_table).where(by_model, embedding_table.c.image_id.in_(chunk)))
+    _tell_searches(connection, collection_id, ids)
+
+
+def _tell_searches(connection: Connection, collection_id: int, ids: Sequence[int]) -> None:
+    number = advance(connection, collection_id)
+    for chunk in chunks(list(ids)):
+        connection.execute(update(image_table).where(image_table.c.id.in_(chunk)).values(revision=number))
 
 
 def delete_some_embeddings(connection: Connection, collection_id: int, model_id: int, limit: int) -> int:

@@ -19,13 +19,12 @@ from sqlalchemy import Connection, select, update
 from clipsearch.database.clock import now
 from clipsearch.database.collection_models import locked_collection
 from clipsearch.database.engine import Database
-from clipsearch.database.runs import finish_run, lives_here, note_progress, this_process
+from clipsearch.database.runs import GONE, finish_run, lives_here, note_progress, this_process
 from clipsearch.database.schema import run as table
 from clipsearch.errors import AlreadyRunning, Busy, ClipSearchError, RunNotFound
 
 log = logging.getLogger(__name__)
 
-GONE = "the process that worked on it is gone"
 # Of the images that a run could not embed, so many are kept with it.
 NAMED_FAILURES = 1_000
 
@@ -40,16 +39,21 @@ def start_embedding(connection: Connection, run_id: int, seconds: float) -> None
         raise RunNotFound(f"there is no run {run_id}")
     locked_collection(connection, row.collection_id)  # two that start at once are two in a row
     _end_dead(connection, row.collection_id, row.model_name)
-    other = live_embedding(connection, row.collection_id, row.model_name)
-    if other is not None:
-        raise AlreadyRunning(
-            f"run {other} embeds this collection by {row.model_name} already; wait until it is done, or cancel it",
-            run=other,
-        )
+    check_alone(connection, row.collection_id, row.model_name)
     stamp = now(connection)
     values = {"state": "running", "holder": this_process(), "started_at": stamp, "finished_at": None, "error": None}
     values |= {"expires_at": stamp + dt.timedelta(seconds=seconds)}
     connection.execute(update(table).where(table.c.id == run_id).values(values))
+
+
+def check_alone(connection: Connection, collection_id: int, model_name: str) -> None:
+    """Raises AlreadyRunning where a run is at work on this collection and model."""
+    other = live_embedding(connection, collection_id, model_name)
+    if other is not None:
+        raise AlreadyRunning(
+            f"run {other} embeds this collection by {model_name} already; wait until it is done, or cancel it",
+            run=other,
+        )
 
 
 def live_embedding(connection: Connection, collection_id: int, model_name: str) -> int | None:

@@ -146,7 +146,7 @@ def _make_engine(url: URL, *, writes: bool) -> Engine:
     try:
         return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
     except ModuleNotFoundError as error:
-        raise ConfigError("PostgreSQL needs a driver: pip install 'clipsearch[postgres]'") from error
+        raise ConfigError("PostgreSQL needs a driver: pip install -e '.[postgres]' in the clone") from error
 
 
 def _prepare_sqlite(engine: Engine, *, writes: bool) -> None:

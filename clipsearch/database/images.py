@@ -102,6 +102,11 @@ class NewImage:
 IMAGE_COLUMNS = [table.c[name] for name in ImageRow.__dataclass_fields__]
 # Made once: every search ends with it, and building a statement takes longer than asking it.
 _PRESENT_IMAGES = select(*IMAGE_COLUMNS).where(table.c.id.in_(bindparam("ids", expanding=True)), table.c.gone == 0)
+_SET_ATTRIBUTES = (
+    update(table)
+    .where(table.c.id == bindparam("number"))
+    .values(attributes=bindparam("kept", type_=table.c.attributes.type))
+)
 
 
 def known_files(
@@ -199,17 +204,28 @@ def attributes_to_change(connection: Connection, number: int) -> dict[str, Any] 
 
 def set_attributes(connection: Connection, attributes: Mapping[int, Mapping[str, Any] | None]) -> None:
     """Replace what is said of images, by id. No revision is needed: an index knows nothing of it."""
-    for number, values in attributes.items():
-        kept = dict(values) if values else None
-        connection.execute(update(table).where(table.c.id == number).values(attributes=kept))
+    if attributes:
+        rows = [{"number": number, "kept": dict(said) if said else None} for number, said in attributes.items()]
+        connection.execute(_SET_ATTRIBUTES, rows)
 
 
-def image_rows(connection: Connection, ids: Iterable[int]) -> dict[int, ImageRow]:
-    """The rows of these ids that are there, by id; gone ones are left out."""
+def image_rows(connection: Connection, ids: Iterable[int], *, collection_id: int | None = None) -> dict[int, ImageRow]:
+    """The rows of these ids that are there, by id; gone ones are left out, and those of other collections where one
+    is given."""
+    query = _PRESENT_IMAGES if collection_id is None else _PRESENT_IMAGES.where(table.c.collection_id == collection_id)
     found: dict[int, ImageRow] = {}
     for chunk in chunks(list(ids)):
-        rows = connection.execute(_PRESENT_IMAGES, {"ids": chunk})
-        found.update((row[0], ImageRow(*row)) for row in rows)
+        found.update((row[0], ImageRow(*row)) for row in connection.execute(query, {"ids": chunk}))
+    return found
+
+
+def rows_by_uri(connection: Connection, collection_id: int, uris: Iterable[str]) -> dict[str, ImageRow]:
+    """The images of the collection under these uris that are there."""
+    query = select(*IMAGE_COLUMNS).where(table.c.collection_id == collection_id, table.c.gone == 0)
+    found: dict[str, ImageRow] = {}
+    for chunk in chunks(list(uris)):
+        rows = (ImageRow(*row) for row in connection.execute(query.where(table.c.uri.in_(chunk))))
+        found.update((row.uri, row) for row in rows)
     return found
 
 

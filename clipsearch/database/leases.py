@@ -13,7 +13,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from clipsearch.database.clock import now
@@ -97,10 +97,22 @@ def release_lease(connection: Connection, lease: Lease) -> None:
 
 def find_lease(connection: Connection, collection_id: int) -> Lease | None:
     """The lease that is in force, or None."""
-    row = connection.execute(select(table).where(table.c.collection_id == collection_id)).first()
-    if row is None or row.expires_at <= now(connection) or is_dead(row.host, row.pid, row.process_started):
-        return None
-    return Lease(**{name: row._mapping[name] for name in Lease.__dataclass_fields__})
+    return _in_force(connection, select(table).where(table.c.collection_id == collection_id)).get(collection_id)
+
+
+def list_leases(connection: Connection) -> dict[int, Lease]:
+    """The leases that are in force, by the number of their collection."""
+    return _in_force(connection, select(table))
+
+
+def _in_force(connection: Connection, query: Select[Any]) -> dict[int, Lease]:
+    rows = connection.execute(query).all()
+    stamp = now(connection) if rows else None
+    return {
+        row.collection_id: Lease(**{name: row._mapping[name] for name in Lease.__dataclass_fields__})
+        for row in rows
+        if stamp is not None and row.expires_at > stamp and not is_dead(row.host, row.pid, row.process_started)
+    }
 
 
 def _refusal(row: Row[Any]) -> AlreadyRunning:

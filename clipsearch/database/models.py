@@ -70,6 +70,11 @@ def check_same(kept: Model, met: Model) -> None:
         )
 
 
+def dimensions(connection: Connection) -> dict[str, int]:
+    """How many numbers an embedding by each model has, by the model's name."""
+    return {name: int(count) for name, count in connection.execute(select(table.c.name, table.c.dimension))}
+
+
 def list_models(connection: Connection) -> list[tuple[ModelRow, int]]:
     """Every model with the number of image embeddings that it has, by name."""
     counts = (

@@ -1,31 +1,31 @@
-"""Runs and failures as rows; knows the states of a run."""
+"""Runs as rows; knows the states of a run."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 import re
+import shlex
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from clipsearch.database.clock import now
+from clipsearch.database.failures import storable
 from clipsearch.database.leases import find_lease, is_dead
 from clipsearch.database.schema import collection as collection_table
-from clipsearch.database.schema import failure as failure_table
 from clipsearch.database.schema import run as table
 from clipsearch.database.schema import source as source_table
 from clipsearch.database.upsert import upsert_into
 from clipsearch.errors import RunNotFound
 
 UNFINISHED = ("queued", "running")
-LONGEST_REASON = 1_000
+GONE = "the process that worked on it is gone"
 
 _WAITS = re.compile(r"process (?P<pid>\d+) on (?P<host>.+), started (?P<started>[\d.]+)")
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -47,32 +47,6 @@ class RunRow:
     created_at: dt.datetime
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
-
-
-@dataclass(frozen=True)
-class FailureRow:
-    """A file that could not be indexed."""
-
-    uri: str
-    size: int | None
-    mtime_ns: int | None
-    code: str
-    reason: str
-    attempts: int
-    run_id: int | None
-    first_failed_at: dt.datetime
-    last_failed_at: dt.datetime
-
-
-@dataclass(frozen=True)
-class NewFailure:
-    """A failure to note."""
-
-    uri: str
-    code: str
-    reason: str
-    size: int | None = None
-    mtime_ns: int | None = None
 
 
 def create_run(
@@ -123,7 +97,7 @@ def finish_run(connection: Connection, run_id: int, state: str, error: str | Non
     connection.execute(
         update(table)
         .where(table.c.id == run_id)
-        .values(state=state, error=None if error is None else _storable(error), finished_at=now(connection))
+        .values(state=state, error=None if error is None else storable(error), finished_at=now(connection))
     )
 
 
@@ -144,9 +118,13 @@ def interrupt_orphans(connection: Connection) -> int:
     its run is left as it is while anybody holds the lease, and ended else. If it lives after all, it is picked up
     when its turn comes.
     """
-    names = ("id", "collection_id", "kind", "state", "holder", "expires_at")
-    unfinished = connection.execute(select(*(table.c[name] for name in names)).where(table.c.state.in_(UNFINISHED)))
-    orphans = []
+    names = ("id", "collection_id", "kind", "model_name", "state", "holder", "expires_at")
+    unfinished = connection.execute(
+        select(*(table.c[name] for name in names), collection_table.c.name)
+        .join(collection_table, collection_table.c.id == table.c.collection_id)
+        .where(table.c.state.in_(UNFINISHED))
+    )
+    orphans = {}
     for row in unfinished.all():
         lease = find_lease(connection, row.collection_id)
         if row.state == "queued":
@@ -158,10 +136,16 @@ def interrupt_orphans(connection: Connection) -> int:
         else:
             gone = lease is None or row.holder != lease.holder
         if gone:
-            orphans.append(row.id)
-    for run_id in orphans:
-        finish_run(connection, run_id, "interrupted", "the process that worked on it is gone")
+            orphans[row.id] = _gone(row.model_name, row.name) if row.kind == "embed" else GONE
+    for run_id, words in orphans.items():
+        finish_run(connection, run_id, "interrupted", words)
     return len(orphans)
+
+
+def _gone(model_name: str, collection: str) -> str:
+    """What an embedding is told to have ended by: no folder is indexed again that would bring the rest."""
+    again = f"clipsearch models add {shlex.quote(model_name)} -c {shlex.quote(collection)}"
+    return f"{GONE}; what it embedded is kept, and the rest comes by: {again}"
 
 
 def lives_here(holder: str | None) -> bool | None:
@@ -170,11 +154,6 @@ def lives_here(holder: str | None) -> bool | None:
     if found is None or found["host"] != socket.gethostname():
         return None
     return not is_dead(found["host"], int(found["pid"]), float(found["started"]))
-
-
-def _storable(words: str) -> str:
-    """Without what a database refuses (NUL and lone surrogates, which decoders may say), and not endless."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", words[:LONGEST_REASON])
 
 
 def get_run(connection: Connection, run_id: int) -> RunRow:
@@ -216,61 +195,6 @@ def _select_runs(connection: Connection, wanted: ColumnElement[bool], limit: int
         .limit(limit)
     )
     return [RunRow(**{**row._mapping, "cancel_wanted": bool(row.cancel_wanted)}) for row in connection.execute(query)]
-
-
-def note_failures(
-    connection: Connection, collection_id: int, run_id: int | None, failures: Sequence[NewFailure]
-) -> None:
-    """Keep them by uri; one that failed before counts another attempt."""
-    if not failures:
-        return
-    stamp = now(connection)
-    rows = [
-        {"collection_id": collection_id, "uri": one.uri, "size": one.size, "mtime_ns": one.mtime_ns, "code": one.code,
-         "reason": _storable(one.reason), "attempts": 1, "run_id": run_id, "first_failed_at": stamp,
-         "last_failed_at": stamp}
-        for one in failures
-    ]  # fmt: skip
-    upsert = upsert_into(connection, failure_table)
-    new = ("size", "mtime_ns", "code", "reason", "run_id", "last_failed_at")
-    statement = upsert.on_conflict_do_update(
-        index_elements=["collection_id", "uri"],
-        set_={name: upsert.excluded[name] for name in new} | {"attempts": failure_table.c.attempts + 1},
-    )
-    connection.execute(statement, rows)
-
-
-def clear_failures(connection: Connection, collection_id: int, uris: Iterable[str]) -> None:
-    """Forget the failures of these files."""
-    wanted = list(uris)
-    for start in range(0, len(wanted), 1_000):
-        connection.execute(
-            delete(failure_table).where(
-                failure_table.c.collection_id == collection_id,
-                failure_table.c.uri.in_(wanted[start : start + 1_000]),
-            )
-        )
-
-
-def list_failures(connection: Connection, collection_id: int, *, limit: int | None = None) -> list[FailureRow]:
-    """By uri."""
-    columns = [failure_table.c[name] for name in FailureRow.__dataclass_fields__]
-    query = select(*columns).where(failure_table.c.collection_id == collection_id)
-    query = query.order_by(failure_table.c.uri).limit(limit)
-    return [FailureRow(*row) for row in connection.execute(query)]
-
-
-def failures_of_run(connection: Connection, run_id: int) -> list[FailureRow]:
-    """Those that this run was the last to try, by uri."""
-    columns = [failure_table.c[name] for name in FailureRow.__dataclass_fields__]
-    query = select(*columns).where(failure_table.c.run_id == run_id).order_by(failure_table.c.uri)
-    return [FailureRow(*row) for row in connection.execute(query)]
-
-
-def count_failures(connection: Connection, collection_id: int) -> int:
-    """How many files of the collection could not be indexed."""
-    query = select(func.count()).where(failure_table.c.collection_id == collection_id)
-    return int(connection.execute(query).scalar_one())
 
 
 def note_source(connection: Connection, collection_id: int, uri: str, images: int) -> None:

@@ -1,4 +1,4 @@
-"""A collection in numbers, by SQL: two passes over its rows, whatever there is to count."""
+"""A collection in numbers: two passes over its rows, whatever there is to count; by SQL but for folders on SQLite."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def check_parquet() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise ConfigError("Parquet needs pyarrow: pip install 'clipsearch[parquet]'") from error
+        raise ConfigError("Parquet needs pyarrow: pip install -e '.[parquet]' in the clone") from error
 
 
 def write_parquet(rows: Rows, place: Path, *, dimension: int | None, about: Mapping[str, Any]) -> None:

@@ -78,7 +78,7 @@ def nncf_installed() -> bool:
 def check_quantisable(source: ModelSource, cache: Path) -> None:
     """See what can be seen before the model is loaded; raises as ``quantise``."""
     if not nncf_installed():
-        raise ConfigError("A calibration needs NNCF, which is not installed: pip install 'clipsearch[int8]'.")
+        raise ConfigError("A calibration needs NNCF, which is not installed: pip install -e '.[int8]' in the clone.")
     with _told(lambda reason: _not_quantisable(source, reason)):
         kept = find_kept(folder_for(cache, source), source, states=weight_states(source))
         if kept is not None:

@@ -132,7 +132,7 @@ def openvino_installed() -> bool:
 def _obstacle(device: str, dtype: DType | None) -> str | None:
     """Why OpenVINO is not to be used here, or None."""
     if not openvino_installed():
-        return "it is not installed: pip install 'clipsearch[openvino]'"
+        return "it is not installed: pip install -e '.[openvino]' in the clone"
     if device != "cpu":
         return f"it computes on the processor here, not on {device}"
     if platform.machine().lower() not in _MACHINES:

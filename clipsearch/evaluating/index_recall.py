@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.answers import IndexRecallAnswer, MeasuredFigure, RecallFigures
+from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import text_vectors
 from clipsearch.errors import ClipSearchError, InvalidInput
 from clipsearch.indexes import IndexView
@@ -37,7 +38,7 @@ def index_recall(
     index = view.index
     chance = np.random.default_rng(0)
     own = np.sort(chance.choice(index.ids(), min(queries, len(index)), replace=False))
-    texts, source = _texts(library, collection, view, queries)
+    texts, source = _texts(library, row, view, queries)
     trial = index.trial
     approximate = index.kind != "flat_fp16"
     return IndexRecallAnswer(
@@ -53,14 +54,14 @@ def index_recall(
     )
 
 
-def _texts(library: Library, collection: str | None, view: IndexView, limit: int) -> tuple[NDArray[np.float32], str]:
+def _texts(library: Library, row: CollectionRow, view: IndexView, limit: int) -> tuple[NDArray[np.float32], str]:
     dimension = view.model.model.dimension
     with library.database.read() as connection:
         kept = text_vectors(connection, view.model.id, dimension, limit)
     if len(kept) >= min(limit, FEWEST_KEPT_TEXTS):
         return kept, "prompts that the library keeps"
     try:
-        encoder, _ = library.text_encoder_for(library.collection(collection))
+        encoder, _ = library.text_encoder_for(row)
         return encoder.encode_texts(sample_texts(min(limit, 250))).vectors, "sample texts"
     except ClipSearchError as error:
         if len(kept):

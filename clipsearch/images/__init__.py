@@ -14,6 +14,7 @@ from clipsearch.environment import absolute
 from clipsearch.images.finding import IMAGE_SUFFIXES, FoundFile, Presence, find_images, path_of, presence, uri_of
 from clipsearch.images.hashing import content_hash, read_and_hash, read_file
 from clipsearch.images.uploads import (
+    all_uploads_folder,
     is_upload,
     keep_upload,
     kept_uploads,
@@ -41,6 +42,7 @@ __all__ = [
     "SheetEntry",
     "Source",
     "absolute",
+    "all_uploads_folder",
     "content_hash",
     "draw_contact_sheet",
     "find_images",

@@ -80,5 +80,5 @@ def _extra(module: str, what: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise UnsupportedFormat(
-            f"{what} images need an extra package: pip install 'clipsearch[{extra}]'", extra=extra
+            f"{what} images need an extra package: pip install -e '.[{extra}]' in the clone", extra=extra
         ) from error

@@ -15,15 +15,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-FOLDER: Final = "uploads"
+_FOLDER: Final = "uploads"
 # What most file systems take, in bytes, with room for the mark of a file that is being written.
 LONGEST_NAME: Final = 200
 _ASIDE: Final = ".part-"
 
 
+def all_uploads_folder(data_dir: Path) -> Path:
+    """Where the uploads of every collection are kept; it need not be there."""
+    return data_dir / _FOLDER
+
+
 def uploads_folder(data_dir: Path, collection_id: int) -> Path:
     """Where the uploads of a collection are kept; it need not be there."""
-    return data_dir / FOLDER / str(collection_id)
+    return all_uploads_folder(data_dir) / str(collection_id)
 
 
 def safe_name(name: str) -> str:
@@ -85,7 +90,7 @@ def is_upload(data_dir: Path, collection_id: int, path: Path) -> bool:
 
 def kept_uploads(data_dir: Path) -> Iterator[Path]:
     """Every file that is kept, those half written among them."""
-    for folder, _, names in os.walk(data_dir / FOLDER):
+    for folder, _, names in os.walk(all_uploads_folder(data_dir)):
         yield from (Path(folder, name) for name in names)
 
 

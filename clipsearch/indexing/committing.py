@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from clipsearch.answers import FailedFile
 from clipsearch.database import Connection
 from clipsearch.database import collections as collection_rows
+from clipsearch.database import failures as failure_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import contents_by_hash
+from clipsearch.database.failures import NewFailure
 from clipsearch.database.images import KnownFile, NewImage
 from clipsearch.database.leases import Lease, renew_lease
 from clipsearch.database.models import ModelRow
-from clipsearch.database.runs import NewFailure
 from clipsearch.errors import ModelMismatch
 from clipsearch.images import FoundFile, uri_of
 from clipsearch.indexing.encoding import EncodedBatch
@@ -95,8 +96,8 @@ class Committer:
             if gone:
                 revision = self._advance(connection)
                 image_rows.mark_gone(connection, revision, [file.id for file in gone])
-            run_rows.clear_failures(connection, self._collection_id, self._plan.outdated_failures)
-            run_rows.note_failures(connection, self._collection_id, self._run_id, failures)
+            failure_rows.clear_failures(connection, self._collection_id, self._plan.outdated_failures)
+            failure_rows.note_failures(connection, self._collection_id, self._run_id, failures)
             held = len(scan.files) - len(self.groups.failed)
             run_rows.note_source(connection, self._collection_id, uri_of(scan.source), held)
             self.groups.extend(batch)
@@ -129,10 +130,10 @@ class Committer:
             )
             image_rows.mark_gone(connection, revision, [*lost, *(known.id for known in replaced)])
         settled = [*batch.added, *batch.changed, *batch.moved, *batch.unchanged]
-        run_rows.clear_failures(
+        failure_rows.clear_failures(
             connection, self._collection_id, [uri for uri in settled if uri in self._plan.failed_before]
         )
-        run_rows.note_failures(connection, self._collection_id, self._run_id, failures)
+        failure_rows.note_failures(connection, self._collection_id, self._run_id, failures)
         so_far = Groups()
         so_far.extend(self.groups)
         so_far.extend(batch)

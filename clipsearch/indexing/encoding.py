@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from clipsearch.database.failures import NewFailure
 from clipsearch.database.images import NewImage
-from clipsearch.database.runs import NewFailure
 from clipsearch.errors import InvalidVector, ModelMismatch
 from clipsearch.indexing.reading import Failed, Familiar, Prepared, Reading, Same
 

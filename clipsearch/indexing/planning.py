@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipsearch.answers import FailedFile
+from clipsearch.database.failures import FailureRow, NewFailure
 from clipsearch.database.images import KnownFile
-from clipsearch.database.runs import FailureRow, NewFailure
 from clipsearch.errors import EmptySource, InvalidInput, SourceNotFound
 from clipsearch.images import FoundFile, absolute, find_images, path_of, uri_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipsearch.answers import FailedFile, IndexingReport
+from clipsearch.database import failures as failure_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import models as model_rows
-from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import find_collection
 from clipsearch.errors import UnreadableImage
 from clipsearch.images import content_hash, path_of, uri_of
@@ -26,7 +26,7 @@ def preview(library: Library, source: Path, collection: str | None, options: Ind
         model = model_rows.find_model(connection, row.model_name) if row else None
         number = row.id if row else 0
         known = image_rows.known_files(connection, number, model.id if model else None, uri_prefixes(source))
-        failures = {one.uri: one for one in run_rows.list_failures(connection, number)}
+        failures = {one.uri: one for one in failure_rows.list_failures(connection, number)}
     plan = make_plan(scan, known, failures, retry_failed=options.retry_failed, allow_empty=options.allow_empty)
     groups = Groups(unchanged=list(plan.unchanged), failed=list(plan.still_failed))
     vanished = by_hash(plan.vanished.values())

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.database.failures import NewFailure
 from clipsearch.database.images import KnownFile, NewImage
-from clipsearch.database.runs import NewFailure
 from clipsearch.errors import ClipSearchError, UnreadableImage
 from clipsearch.images import FoundFile, path_of, read_and_hash
 from clipsearch.indexing.decoding import Decoders

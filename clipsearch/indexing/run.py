@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch.answers import IndexingReport
+from clipsearch.database import failures as failure_rows
 from clipsearch.database import images as image_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import CollectionRow
@@ -188,7 +189,7 @@ class _Run:
         prefixes = uri_prefixes(self._scan.source)
         with self._library.database.read() as connection:
             known = image_rows.known_files(connection, self._collection.id, model_id, prefixes)
-            failures = {row.uri: row for row in run_rows.list_failures(connection, self._collection.id)}
+            failures = {row.uri: row for row in failure_rows.list_failures(connection, self._collection.id)}
         self._crashed_before = [row.uri for row in failures.values() if row.code == DecoderCrashed.code]
         return known, make_plan(
             self._scan,

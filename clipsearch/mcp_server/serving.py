@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Image
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ToolAnnotations
+from mcp.types import ToolAnnotations
 from pydantic import Field, ValidationError
 
 from clipsearch import __version__

@@ -12,7 +12,7 @@ from clipsearch.answers import Cut, Hit, HitGroup, SearchAnswer
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.filtering import filtered_ids
 from clipsearch.database.images import ImageRow, image_rows
-from clipsearch.errors import InvalidInput
+from clipsearch.errors import InvalidInput, ModelSwitched
 from clipsearch.indexes import IndexView
 from clipsearch.library import Library
 from clipsearch.queries import MAX_QUERIES, Filters, Query
@@ -22,6 +22,9 @@ from clipsearch.searching.duplicates import Found, leaders
 from clipsearch.searching.sorting import in_order, wanted, windowed
 from clipsearch.stages import stage
 from clipsearch.vector_index import Neighbours
+
+NAMED_WORDS = 8
+LONGEST_NAMED = 60
 
 
 @dataclass
@@ -80,17 +83,25 @@ def search(library: Library, query: Query, *, collection: str | None = None, wai
 
 
 def search_many(
-    library: Library, queries: Sequence[Query], *, collection: str | None = None, wait: bool = True
+    library: Library,
+    queries: Sequence[Query],
+    *,
+    collection: str | None = None,
+    wait: bool = True,
+    model: str | None = None,
 ) -> list[SearchAnswer]:
     """The answers to up to MAX_QUERIES queries, in order, all from one generation of the index; as ``search``.
 
     Texts are encoded together, and queries that differ in their terms alone are searched together. An error of
     one query fails them all: it names the query's place, from 0, in its message and in ``details["query"]``.
+    ``model`` is the one that vectors among the terms were made by: ModelSwitched where another answers by now.
     """
     if len(queries) > MAX_QUERIES:
         raise InvalidInput(f"{len(queries)} queries at once are too many; ask up to {MAX_QUERIES}")
     state, view = library.state_and_index(collection, wait=wait)
     row = state.row
+    if model is not None and row.model_name != model:
+        raise ModelSwitched(f"the collection {row.name!r} was switched from {model} to {row.model_name}; ask again")
     check_texts(queries)
     if view is None or len(view.index) == 0:
         empty = f"the collection {row.name!r} holds no images yet"
@@ -173,8 +184,10 @@ def _answered(library: Library, row: CollectionRow, view: IndexView, done: _Sear
     direction, query = done.direction, done.query
     notice = None
     if direction.meaningless is not None:
-        words = ", ".join(direction.unknown_words)
-        notice = f"the model {row.model_name} never saw the words of {direction.meaningless!r} ({words})"
+        words = ", ".join(_brief(word) for word in direction.unknown_words[:NAMED_WORDS])
+        text = _brief(direction.meaningless)
+        notice = f"the model {row.model_name} never saw the words of {text!r}"
+        notice += "" if words == text else f" ({words})"
     elif done.hopeless:
         notice = "no image of the collection passes the filters"
     chosen, groups = _chosen(library, row, done)
@@ -205,6 +218,11 @@ def _chosen(library: Library, row: CollectionRow, done: _Search) -> tuple[list[F
 
     with library.database.read() as connection:
         return grouped(connection, row.id, ordered, query)
+
+
+def _brief(text: str) -> str:
+    """As much of what was asked as reminds of it: an answer does not repeat a page of it."""
+    return text if len(text) <= LONGEST_NAMED else f"{text[:LONGEST_NAMED]}…"
 
 
 def _why_uncut(done: _Search) -> str | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from clipsearch.switching.embedding import OnEmbedding, add_model, queue_embedding
 from clipsearch.switching.models import list_models, missing_images
-from clipsearch.switching.switch import remove_model, switch_model
+from clipsearch.switching.switch import check_removable, remove_model, switch_model
 
 __all__ = [
     "OnEmbedding",
     "add_model",
+    "check_removable",
     "list_models",
     "missing_images",
     "queue_embedding",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from clipsearch.answers import FailedFile
@@ -15,6 +16,7 @@ from clipsearch.answers.models import EmbeddingReport
 from clipsearch.database import collection_models as further_rows
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import embedding_runs
+from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collection_models import NewEmbedding, StoredFile
 from clipsearch.database.collections import CollectionRow
@@ -58,12 +60,14 @@ def add_model(
     that a run which was cut short goes on where it stopped. ``run_id`` is a run that ``queue_embedding`` gave.
 
     Raises CollectionNotFound, ModelNotFound, ModelUnavailable, ModelMismatch for other weights or another dimension
-    under a known name, Conflict for the model that answers, AlreadyRunning, StorageFull.
+    under a known name, Conflict for the model that answers where no image lacks it, AlreadyRunning, StorageFull.
     """
     started = time.monotonic()
     row = library.collection(collection)
     name = _addable(library, row, model)
     if run_id is None:
+        with library.database.read() as connection:
+            embedding_runs.check_alone(connection, row.id, name)  # before a run is noted that would only fail
         run_id = queue_embedding(library, row.name, name)
     try:
         with embedding_runs.kept_alive(library.database, run_id, library.settings.lease_seconds):
@@ -86,12 +90,19 @@ def queue_embedding(library: Library, collection: str | None, model: str) -> int
 
 def _addable(library: Library, row: CollectionRow, model: str) -> str:
     name = library.model_name(model)
-    if name == row.model_name:
+    if name == row.model_name and not _lacks(library, row):
         raise Conflict(
-            f"{name} is the model that answers in the collection {row.name!r} already; what it lacks, indexing "
-            "brings: clipsearch index FOLDER"
+            f"{name} is the model that answers in the collection {row.name!r} already, and no image lacks it; new "
+            "ones, indexing brings: clipsearch index FOLDER"
         )
     return name
+
+
+def _lacks(library: Library, row: CollectionRow) -> bool:
+    """Whether images lack the model that answers, as after a switch that allowed it."""
+    with library.database.read() as connection:
+        model = model_rows.find_model(connection, row.model_name)
+        return model is not None and further_rows.count_lacking(connection, row.id, model) > 0
 
 
 def _begun(library: Library, row: CollectionRow, name: str, run_id: int, tell: OnEmbedding | None) -> _Embedding:
@@ -100,16 +111,18 @@ def _begun(library: Library, row: CollectionRow, name: str, run_id: int, tell: O
     encoder, model = library.encoder_for(replace(row, model_name=name))
     check_same(model.model, encoder.model)
     with library.database.write() as connection:
+        answering = row.model_name == name
         row = further_rows.locked_collection(connection, row.id)
-        if row.model_name == name:
+        if row.model_name != name:
+            further_rows.add_model(connection, row.id, name)
+        elif not answering:
             raise Conflict(f"the collection {row.name!r} was switched to {name} meanwhile")
-        further_rows.add_model(connection, row.id, name)
         apart = embedding_runs.crashed_at_once(connection, row.id, name, run_id)
         images = collection_rows.count_images(connection, row.id)
         lacking = further_rows.count_lacking(connection, row.id, model)
     if apart:
         log.warning("the last run ended before it had embedded anything: files are decoded in processes apart now")
-    return _Embedding(library, row, encoder, model, run_id, tell, apart, images, images - lacking)
+    return _Embedding(library, row, encoder, model, run_id, tell, apart, answering, images, images - lacking)
 
 
 @dataclass
@@ -123,12 +136,13 @@ class _Embedding:
     run_id: int
     tell: OnEmbedding | None
     apart: bool
+    answering: bool  # when it began; a switch to the model in between ends the run
     images: int
     before: int
     embedded: int = 0
     taken_over: int = 0
     failed: dict[str, FailedFile] = field(default_factory=dict)
-    _noted: int = 0
+    _noted: list[FailedFile] = field(default_factory=list)
     _hopeless: set[tuple[int, str | None]] = field(default_factory=set)
 
     def execute(self) -> str:
@@ -251,18 +265,22 @@ class _Embedding:
         with self.library.database.write() as connection:
             row = further_rows.locked_collection(connection, self.row.id)
             name = self.model.model.name
-            if row.model_name == name or not further_rows.has_model(connection, row.id, name):
-                came = "was switched to it" if row.model_name == name else "has it no longer"
+            answers = row.model_name == name
+            if (answers and not self.answering) or not (answers or further_rows.has_model(connection, row.id, name)):
+                came = "was switched to it" if answers else "has it no longer"
                 raise Conflict(f"the embedding by {name} was given up: the collection {row.name!r} {came}")
-            kept = further_rows.save_embeddings(connection, self.model.id, rows)
+            answers_in = row.id if answers else None
+            kept = further_rows.save_embeddings(connection, self.model.id, rows, answers_in=answers_in)
             done, counts = self._standing(kept)
             wanted = embedding_runs.note_embedding(
                 connection, self.run_id, done, max(self.images, done), counts, self.library.settings.lease_seconds
             )
-            if len(self.failed) != self._noted:
-                failures = [one.model_dump() for one in self.failed.values()]
+            # By what they say, for one may have gone and another come; no more than are kept, for each batch asks.
+            named = list(islice(self.failed.values(), embedding_runs.NAMED_FAILURES))
+            if named != self._noted:
+                failures = [one.model_dump() for one in named]
                 embedding_runs.note_run_failures(connection, self.run_id, failures)
-        self._noted = len(self.failed)
+        self._noted = named
         self.embedded += kept
         if self.tell is not None:
             self.tell(done, max(self.images, done), len(self.failed))

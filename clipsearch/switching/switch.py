@@ -16,7 +16,7 @@ from clipsearch.database.embedding_runs import live_embedding
 from clipsearch.database.leases import renew_lease
 from clipsearch.database.models import ModelRow
 from clipsearch.errors import AlreadyRunning, ClipSearchError, Conflict
-from clipsearch.library import Library
+from clipsearch.library import PATIENCE, Library
 from clipsearch.switching.models import command, known_model
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,10 @@ def switch_model(
         known_model(connection, row, name)
     _, loaded = library.encoder_for(replace(row, model_name=name))
     # Under the lease: a run that began with the model of before would go on saving by it.
-    with library.lease(row, f"switching to {name}") as lease, library.database.write() as connection:
+    with (
+        library.lease(row, f"switching to {name}", wait_seconds=PATIENCE) as lease,
+        library.database.write() as connection,
+    ):
         renew_lease(connection, lease, library.settings.lease_seconds)
         before = further_rows.locked_collection(connection, row.id)
         answer = _switched(connection, before, name, loaded, allow_missing=allow_missing)
@@ -127,6 +130,13 @@ def remove_model(library: Library, model: str, *, collection: str | None = None)
             if more < DELETED_AT_ONCE:
                 further_rows.drop_model(connection, row.id, name)
                 return ModelRemoval(collection=row.name, model=name, embeddings=deleted)
+
+
+def check_removable(library: Library, model: str, *, collection: str | None = None) -> None:
+    """Whether ``remove_model`` would take this model away: raises as that."""
+    row, name = library.collection(collection), library.model_name(model)
+    with library.database.read() as connection:
+        _check_removable(connection, row, name)
 
 
 def _check_removable(connection: Connection, row: CollectionRow, name: str) -> None:

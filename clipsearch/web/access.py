@@ -19,11 +19,12 @@ from flask import Response, current_app, g, redirect, request, url_for
 from clipsearch.answers.access import SCOPES, Caller, KeyInfo, Scope
 from clipsearch.authorizing import USE_IS_NOTED, check_key, has_valid_key, key_by_prefix, note_use, prefix_of
 from clipsearch.config import Settings
-from clipsearch.errors import ClipSearchError, ConfigError, InvalidKey
+from clipsearch.errors import ClipSearchError, ConfigError, InvalidKey, MissingScope, RateLimited, Unauthenticated
 from clipsearch.library import Library
 from clipsearch.web.credentials import sent_key, session_cookie
 from clipsearch.web.errors import problem
 from clipsearch.web.limits import Failures
+from clipsearch.web.readiness import HEALTH_PATHS
 from clipsearch.web.scopes import is_open, scope_of
 from clipsearch.web.security import is_loopback
 from clipsearch.web.sessions import Sessions
@@ -31,7 +32,7 @@ from clipsearch.web.sessions import Sessions
 log = logging.getLogger(__name__)
 
 EXTENSION = "clipsearch.access"
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/favicon.ico"})
+OPEN_PATHS = HEALTH_PATHS | {"/favicon.ico"}
 CHALLENGE = 'Bearer realm="clipsearch"'
 Opening = Callable[[], bool]
 Finding = Callable[[], str | None]
@@ -150,7 +151,7 @@ def refuse_key(error: InvalidKey) -> Response:
     wait = access().failures.count(request.remote_addr or "")
     if wait:
         response = problem(429, "too many keys that do not hold came from this address; try again later",
-                           "rate_limited", {"retry_after": wait})  # fmt: skip
+                           RateLimited.code, {"retry_after": wait})  # fmt: skip
         response.headers["Retry-After"] = str(wait)
         return response
     response = problem(401, error.message, error.code, error.details)
@@ -186,7 +187,7 @@ def _ask_for_key() -> Response:
         return Response(status=303, headers={"Location": redirect(target).location, "Cache-Control": "no-store"})
     response = problem(401, "this server answers to API keys only: send one as Authorization: Bearer KEY, or sign in "
                        "at /sign-in; to make one, where the server runs: clipsearch keys create NAME",
-                       "key_required")  # fmt: skip
+                       Unauthenticated.code)  # fmt: skip
     response.headers["WWW-Authenticate"] = CHALLENGE
     return response
 
@@ -198,7 +199,7 @@ def _wants_a_page() -> bool:
 
 def _refuse_scope(key: KeyInfo, scope: Scope) -> Response:
     return problem(403, f"the key cs_{key.prefix}_… allows {' and '.join(key.scopes)}, and this needs {scope}",
-                   "missing_scope", {"needed": scope, "scopes": list(key.scopes)})  # fmt: skip
+                   MissingScope.code, {"needed": scope, "scopes": list(key.scopes)})  # fmt: skip
 
 
 def _note_use(library: Library, key: KeyInfo) -> None:

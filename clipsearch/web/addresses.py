@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ Arguments = MultiDict[str, str]
 _TERM = re.compile(r"(-?[0-9.]{1,20}),(text|image),(.+)", re.DOTALL)
 _ID = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+MOST_PIXELS = 10**6
 NO_QUERY = "That cannot be looked for: it is too long, no text, or no number where one belongs."
 
 
@@ -45,8 +47,8 @@ def read_filters(arguments: Arguments) -> Filters:
             "taken_to": _day(arguments, "to"),
             "formats": tuple(arguments.getlist("format")) or None,
             "tags": tuple(arguments.getlist("tag")) or None,
-            "min_width": _number(arguments, "min_width"),
-            "min_height": _number(arguments, "min_height"),
+            "min_width": _pixels(arguments, "min_width"),
+            "min_height": _pixels(arguments, "min_height"),
         }
     )
 
@@ -87,6 +89,15 @@ def _number(arguments: Arguments, name: str) -> int | None:
     return int(given) if _ID.fullmatch(given) else None
 
 
+def _pixels(arguments: Arguments, name: str) -> int | None:
+    number = _number(arguments, name)
+    return number if number is not None and number <= MOST_PIXELS else None
+
+
 def _day(arguments: Arguments, name: str) -> str | None:
     given = arguments.get(name, "")
-    return given if _DAY.fullmatch(given) else None
+    try:
+        # There is no 31st of June.
+        return dt.date.fromisoformat(given).isoformat() if _DAY.fullmatch(given) else None
+    except ValueError:
+        return None

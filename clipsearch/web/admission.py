@@ -7,19 +7,23 @@ is not let in gets the same problem that the work slots answer with, at a small 
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]  # brings no types
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.server import BaseWSGIServer  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
 from clipsearch.web.errors import PROBLEM_TYPE
+from clipsearch.web.readiness import HEALTH_PATHS
 from clipsearch.web.replies import Problem
 from clipsearch.web.security import HEADERS
 
-HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+log = logging.getLogger(__name__)
+
 # Requests that wait for a thread, when all are taken: some more than come in the time that a refusal takes.
 LONGEST_LINE = 64
 SHORT_LINE = 4
@@ -54,6 +58,8 @@ class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress bring
     def add_task(self, task: Any) -> None:
         """Take in the first request of a channel, by whom it is to be answered."""
         request = task.requests[0]
+        if request.error is not None:
+            log.info("a request that cannot be read was refused: %s", request.error.reason)
         if request.path in HEALTH_PATHS:
             self._aside.add_task(task)
         elif request.error is None and len(self.queue) >= (SHORT_LINE if self._full() else self._longest):
@@ -96,9 +102,23 @@ def _fault_task(channel: Any, request: Any) -> Any:
     return (_Refusal if isinstance(request.error, Refused) else ErrorTask)(channel, request)
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """waitress' parser; what it cannot read at all is a bad request as well, and has no path."""
+
+    path = ""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the first line and the headers. Raises ParsingError."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of urllib, as for http://[
+            raise ParsingError("Invalid URI") from error
+
+
 class Channel(HTTPChannel):  # type: ignore[misc]
     """A connection whose refused requests are answered as problems."""
 
+    parser_class = _Parser
     error_task_class = staticmethod(_fault_task)
 
 

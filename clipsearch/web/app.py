@@ -9,8 +9,8 @@ from flask import Response, request
 from werkzeug.routing import BaseConverter, UnicodeConverter, ValidationError
 
 from clipsearch import __version__
-from clipsearch.browsing import close_orphaned_runs
 from clipsearch.errors import Busy, ConfigError
+from clipsearch.following import close_orphaned_runs
 from clipsearch.library import Library
 from clipsearch.web import binding, pages, panels, sign_in
 from clipsearch.web.access import admit
@@ -41,16 +41,41 @@ from clipsearch.web.jobs import Jobs
 from clipsearch.web.limits import limit_rate, trust_proxies
 from clipsearch.web.measurements import Measurements
 from clipsearch.web.origins import share_with
-from clipsearch.web.readiness import Watch
+from clipsearch.web.problem_page import show_problems
+from clipsearch.web.readiness import HEALTH_PATHS, Watch
 from clipsearch.web.security import guard
-from clipsearch.web.slots import WorkSlots
+from clipsearch.web.slots import FETCH_QUEUE, FETCH_SLOTS, WorkSlots
 from clipsearch.web.thumbnails import ThumbnailCache
 from clipsearch.web.wires import register_wires
 
 DOCUMENT_PATH = "/api/v1/openapi.json"
-HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 LARGEST_ID = 2**63 - 1
 LONGEST_NAME = 200
+# Those of the API in the order in which its document tells them.
+ROUTES = tuple(
+    subject.routes
+    for subject in (
+        collections,
+        models,
+        images,
+        search,
+        embeddings,
+        classify,
+        evaluate,
+        export,
+        label_sets,
+        drafts,
+        tags,
+        jobs,
+        status,
+        operation,
+        documentation,
+        access_api,
+        sign_in,
+        pages,
+        panels,
+    )
+)
 
 
 class _Name(UnicodeConverter):
@@ -84,6 +109,25 @@ def create_app(
     Raises ConfigError where several worker processes are asked for: each would hold a model of its own.
     """
     _refuse_workers()
+    host = host or library.settings.host
+    app = _bare_app()
+    watch = Watch(library)
+    _furnish(app, library, watch, slots, search_slots)
+    guard(app, host, library.settings)
+    _refuse_while_stopping(app, watch)
+    register_errors(app)
+    show_problems(app)
+    _keep_the_door(app, library, host)
+    app.spec_processor(finish)
+    for routes in ROUTES:
+        app.register_blueprint(routes)
+    register_wires(app, library.settings)
+    close_orphaned_runs(library)
+    return app
+
+
+def _bare_app() -> APIFlask:
+    """The framework, told how this API reads and writes."""
     app = APIFlask(
         "clipsearch.web",
         title="clipsearch",
@@ -108,7 +152,13 @@ def create_app(
     app.description = "Index images with CLIP, search them by text and image, and classify them."
     app.json = binding.AnswerProvider(app)
     app.url_map.converters |= {"name": _Name, "id": _Id}
-    watch = Watch(library)
+    return app
+
+
+def _furnish(
+    app: APIFlask, library: Library, watch: Watch, slots: WorkSlots | None, search_slots: WorkSlots | None
+) -> None:
+    """Give the app what its views work with, and have its requests measured."""
     chosen = library.settings
     slots = slots or WorkSlots(chosen.work_slots, chosen.work_queue, chosen.queue_seconds)
     search_slots = search_slots or WorkSlots(chosen.search_slots, chosen.search_queue, chosen.queue_seconds)
@@ -118,41 +168,12 @@ def create_app(
         library=library,
         slots=slots,
         search_slots=search_slots,
+        fetch_slots=WorkSlots(FETCH_SLOTS, FETCH_QUEUE, chosen.queue_seconds),
         jobs=Jobs(library),
         watch=watch,
         thumbnails=ThumbnailCache(library),
         measurements=measurements,
     )
-    guard(app, host or chosen.host, chosen)
-    _refuse_while_stopping(app, watch)
-    register_errors(app)
-    _keep_the_door(app, library, host or chosen.host)
-    app.spec_processor(finish)
-    for subject in (
-        collections,
-        models,
-        images,
-        search,
-        embeddings,
-        classify,
-        evaluate,
-        export,
-        label_sets,
-        drafts,
-        tags,
-        jobs,
-        status,
-        operation,
-        documentation,
-    ):
-        app.register_blueprint(subject.routes)
-    app.register_blueprint(access_api.routes)
-    app.register_blueprint(sign_in.routes)
-    app.register_blueprint(pages.routes)
-    app.register_blueprint(panels.routes)
-    register_wires(app, chosen)
-    close_orphaned_runs(library)
-    return app
 
 
 def _keep_the_door(app: APIFlask, library: Library, host: str) -> None:

@@ -19,11 +19,11 @@ from pydantic.json_schema import JsonSchemaMode
 from werkzeug.datastructures import FileStorage, MultiDict
 
 from clipsearch.answers import Answer
-from clipsearch.errors import TooLarge
 from clipsearch.web.classify_messages import SetsBody, SetsForm
 from clipsearch.web.context import context
 from clipsearch.web.embedding_messages import EmbeddingsBody
 from clipsearch.web.errors import InvalidRequest, invalid_request
+from clipsearch.web.forms import Forms
 from clipsearch.web.image_messages import ImagesBody, ImagesForm
 from clipsearch.web.label_messages import ExamplesBody, ExamplesForm
 from clipsearch.web.messages import (
@@ -36,6 +36,7 @@ from clipsearch.web.messages import (
     Upload,
 )
 from clipsearch.web.preview_messages import ExampleImagesBody, ExampleImagesForm
+from clipsearch.web.upload_limit import check_size
 
 JSON_LIMIT = 1_000_000
 # Base64 makes four characters of three bytes.
@@ -62,6 +63,8 @@ JSON_IN_PLACE_OF_FORM: dict[type[BaseModel], type[BaseModel]] = {
 
 class FormRequest(Request):
     """A request that closes the files of a form also where its reading broke off."""
+
+    form_data_parser_class = Forms
 
     def _get_file_stream(self, *arguments: Any, **named: Any) -> IO[bytes]:
         stream = super()._get_file_stream(*arguments, **named)
@@ -186,10 +189,8 @@ def _prepare_form(request: Request, *, labels: bool) -> None:
 
 
 def _upload(file: FileStorage) -> Upload:
-    limit = context().settings.max_upload_bytes
-    data = file.stream.read(limit + 1)
-    if len(data) > limit:
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    data = file.stream.read(context().settings.max_upload_bytes + 1)
+    check_size([data])
     name = (file.filename or "").replace("\x00", "").encode("utf-8", "replace").decode()
     return Upload(name[:500] or "image", data)
 

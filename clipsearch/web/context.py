@@ -20,11 +20,13 @@ EXTENSION = "clipsearch"
 
 @dataclass(frozen=True)
 class Context:
-    """One of each for one app; ``slots`` are for pictures, ``search_slots`` for what needs none."""
+    """One of each for one app; ``slots`` are for pictures, ``search_slots`` for what needs none, ``fetch_slots`` for
+    requests that wait for pictures from elsewhere."""
 
     library: Library
     slots: WorkSlots
     search_slots: WorkSlots
+    fetch_slots: WorkSlots
     jobs: Jobs
     watch: Watch
     thumbnails: ThumbnailCache

@@ -16,7 +16,8 @@ PROBLEMS = {
     "BadRequest": "The request cannot be answered as it stands.",
     "Forbidden": "What the request names may not be reached, its key does not allow it, or another site sent it.",
     "NotFound": "There is no such thing.",
-    "Conflict": "The request does not fit the state of things.",
+    "Conflict": "The request does not fit the state of things; while another changes the collection (already_running), "
+    "Retry-After says when to try again.",
     "TooLarge": "More bytes than the limits allow.",
     "UnsupportedMediaType": "The body is of another type than the route takes.",
     "MisdirectedRequest": "The request names another host than this server.",

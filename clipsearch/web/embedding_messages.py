@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from clipsearch.queries import ImageId, ShortText, Strict, Text
-from clipsearch.web.messages import MAX_PICTURES, MAX_STORED, TYPED, Base64Image, CollectionName
+from clipsearch.web.messages import MAX_PICTURES, MAX_STORED, TYPED, Base64Image, CollectionName, Url
 
 MAX_TEXTS = 64
-Url = Annotated[ShortText, Field(min_length=1)]
 
 
 class EmbeddingsBody(Strict):

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from clipsearch.errors import (
+    AlreadyRunning,
     Busy,
     ClipSearchError,
     Conflict,
@@ -41,6 +42,8 @@ STATUSES: dict[type[ClipSearchError], int] = {
     StorageFull: 507,
 }
 INVALID_REQUEST = 422
+# Seconds: who holds a collection for longer than short changes wait, indexes.
+WHILE_OTHERS_CHANGE = "5"
 
 
 class InvalidRequest(InvalidInput):
@@ -75,20 +78,25 @@ def problem(status: int, detail: str, code: str, details: dict[str, object] | No
     body = Problem(
         title=_title(status),
         status=status,
-        detail=redacted(detail),
+        detail=_said(detail),
         code=code,
-        request_id=redacted(request_id()),
-        details={name: _shown(value) for name, value in (details or {}).items()},
+        request_id=_said(request_id()),
+        details={_said(name): _shown(value) for name, value in (details or {}).items()},
     )
     return Response(body.model_dump_json(), status, content_type=PROBLEM_TYPE)
 
 
+def _said(text: str) -> str:
+    # Half a surrogate pair, which a request may hold, cannot be written.
+    return redacted(text).encode("utf-8", "replace").decode()
+
+
 def _shown(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _shown(one) for name, one in value.items()}
+        return {_said(str(name)): _shown(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(one) for one in value]
-    return redacted(value) if isinstance(value, str) else value
+    return _said(value) if isinstance(value, str) else value
 
 
 def request_id() -> str:
@@ -103,6 +111,8 @@ def _answer_ours(error: ClipSearchError) -> Response:
     response = problem(status, error.message, error.code, error.details)
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    elif isinstance(error, AlreadyRunning):
+        response.headers["Retry-After"] = WHILE_OTHERS_CHANGE
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clipsearch.errors import ClipSearchError
-from clipsearch.fetching import fetch_images
+from clipsearch.fetching import Fetched, fetch_images
 from clipsearch.web.context import context
 
 
@@ -13,12 +13,10 @@ def fetched(urls: Sequence[str]) -> list[bytes]:
     """The bytes of the images at these addresses, in their order.
 
     Raises NotAllowed where the server may not fetch, or not from there, TooLarge and FetchFailed, which name the
-    place of the address.
+    place of the address; Busy.
     """
-    if not urls:
-        return []
     found = []
-    for place, one in enumerate(fetch_images(context().settings, urls)):
+    for place, one in enumerate(fetched_or_not(urls)):
         if isinstance(one, ClipSearchError):
             one.message = f"the image at the address {place}: {one.message}"
             one.args = (one.message,)
@@ -26,3 +24,15 @@ def fetched(urls: Sequence[str]) -> list[bytes]:
             raise one
         found.append(one.data)
     return found
+
+
+def fetched_or_not(urls: Sequence[str]) -> list[Fetched | ClipSearchError]:
+    """What came from each address, or the error that says why nothing did; fetched while holding a slot.
+
+    Raises NotAllowed where the server may not fetch, Busy.
+    """
+    if not urls:
+        return []
+    held = context()
+    with held.fetch_slots.taken():
+        return fetch_images(held.settings, urls)

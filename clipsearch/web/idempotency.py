@@ -2,7 +2,7 @@
 
 What makes two requests the same is their method, address and body, read piece by piece from where the server keeps
 it; of a form with files the boundary, which every client draws anew, does not count. What failed in the server, and
-what was refused because there was too much to do, is not kept: it may be sent again.
+what was refused because there was too much to do or because another was at work, is not kept: it may be sent again.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from apiflask import APIFlask
 from flask import Response, current_app, g, request
 
 from clipsearch.database import idempotency as rows
-from clipsearch.errors import ClipSearchError
+from clipsearch.errors import AlreadyRunning, ClipSearchError, LeaseLost
 from clipsearch.library import Library
-from clipsearch.web.binding import JSON_LIMIT, largest_body
+from clipsearch.web.binding import largest_body
 from clipsearch.web.errors import INVALID_REQUEST, problem
+from clipsearch.web.raw_body import pieces_of_body
 from clipsearch.web.scopes import READING, is_open, scope_of
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ LARGEST_ANSWER = 1_000_000
 KEPT_HEADERS = ("Content-Type", "ETag", "Link", "Location")
 RETRY_SECONDS = 2
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_PIECE = 65_536
+# Refusals that pass by themselves: another was at work, or took over.
+_PASSING = frozenset({AlreadyRunning.code, LeaseLost.code})
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _settle(library: Library, claim: Claim, response: Response | None) -> None:
     """Keep the answer, or forget the request where it may be sent again. What fails here costs no answer."""
     try:
         with library.database.write() as connection:
-            if response is None or response.status_code >= 500 or response.status_code == 429:
+            if response is None or _may_be_sent_again(response):
                 rows.release(connection, claim.holder, claim.key)
                 return
             whole = not response.is_streamed and not response.direct_passthrough
@@ -124,37 +126,25 @@ def _settle(library: Library, claim: Claim, response: Response | None) -> None:
         log.warning("the answer to a write with an idempotency key could not be kept: %s", error)
 
 
+def _may_be_sent_again(response: Response) -> bool:
+    refused = response.status_code == 409 and g.get("problem_code") in _PASSING
+    return refused or response.status_code == 429 or response.status_code >= 500
+
+
 def _digest_of_request() -> str:
     digest = hashlib.sha256()
     for part in (request.method, request.path, request.query_string.decode("latin-1"), request.mimetype):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     boundary = request.mimetype_params.get("boundary", "") if request.mimetype == "multipart/form-data" else ""
-    _update(digest, _rewindable_body(), boundary.encode("latin-1", "replace"))
+    _update(digest, pieces_of_body(), boundary.encode("latin-1", "replace"))
     return digest.hexdigest()
 
 
-def _rewindable_body() -> IO[bytes]:
-    """The body before anybody read it. Our server has spooled it already; for another one that is done here."""
-    body: IO[bytes] = request.environ["wsgi.input"]
-    seekable = getattr(body, "seekable", None)
-    if seekable is None or not seekable():
-        copy: IO[bytes] = tempfile.SpooledTemporaryFile(JSON_LIMIT)  # noqa: SIM115  closed with the request
-        request.__dict__.setdefault("_streams", []).append(copy)
-        left = request.content_length or 0
-        while left > 0 and (piece := body.read(min(_PIECE, left))):
-            copy.write(piece)
-            left -= len(piece)
-        copy.seek(0)
-        request.environ["wsgi.input"] = body = copy
-    return body
-
-
-def _update(digest: Any, body: IO[bytes], boundary: bytes) -> None:
-    """Hash a body from where it stands, with nothing in the place of the boundary, and leave it where it stood."""
-    start, left, pending = body.tell(), request.content_length or 0, b""
+def _update(digest: Any, pieces: Iterable[bytes], boundary: bytes) -> None:
+    """Hash a body, with nothing in the place of the boundary."""
+    pending = b""
     kept_back = max(0, len(boundary) - 1)
-    while left > 0 and (piece := body.read(min(_PIECE, left))):
-        left -= len(piece)
+    for piece in pieces:
         *whole, pending = (pending + piece).split(boundary) if boundary else [pending + piece]
         for part in whole:
             digest.update(part + b"\0boundary\0")
@@ -164,4 +154,3 @@ def _update(digest: Any, body: IO[bytes], boundary: bytes) -> None:
             digest.update(pending[:ready])
             pending = pending[ready:]
     digest.update(pending)
-    body.seek(start)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from clipsearch.answers import RunInfo
+from clipsearch.answers.runs import ENDED
 from clipsearch.errors import Busy, ClipSearchError, RunNotFound
 
 MOST_STREAMS = 16
@@ -20,7 +21,6 @@ LOOK_SECONDS = 0.25
 COMMENT_SECONDS = 2.0
 LONGEST_SECONDS = 600.0
 RETRY_MILLISECONDS = 2_000
-OVER = frozenset({"done", "failed", "cancelled", "interrupted"})
 
 
 class Streams:
@@ -60,7 +60,7 @@ def events(first: RunInfo, show: Callable[[], RunInfo], stopping: Callable[[], b
         if run != told:
             told, said_at = run, time.monotonic()
             yield _event("progress", run)
-        if run.state in OVER:
+        if run.state in ENDED:
             yield _event("end", run)
             return
         if stopping() or time.monotonic() - started > LONGEST_SECONDS:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsearch.answers import RunInfo
-from clipsearch.browsing import cancel_run, fail_run, interrupt_run, show_run
 from clipsearch.database.collections import CollectionRow
 from clipsearch.errors import Busy, ClipSearchError, InvalidInput, NotAllowed, RunNotFound
+from clipsearch.following import cancel_run, fail_run, interrupt_run, show_run
 from clipsearch.images import absolute, find_images
 from clipsearch.indexing import IndexingOptions, index_source, queue_run
 from clipsearch.library import Library

@@ -20,12 +20,13 @@ from limits.strategies import FixedWindowRateLimiter
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from clipsearch.config import Settings
+from clipsearch.errors import RateLimited
 from clipsearch.web.errors import problem
+from clipsearch.web.readiness import HEALTH_PATHS
 
 # Where keys are needed: enough for a page that shows thousands of thumbnails, and an end to what runs wild.
 USUAL = "6000/minute"
 FAILED_KEYS = "30/minute"
-FREE_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 class Failures:
@@ -62,7 +63,7 @@ def limit_rate(app: APIFlask, settings: Settings, *, key_required: bool) -> None
     limiter = Limiter(
         _who, application_limits=[chosen], storage_uri="memory://", strategy="fixed-window", headers_enabled=True
     )
-    limiter.request_filter(lambda: request.path in FREE_PATHS or request.endpoint == "static")
+    limiter.request_filter(lambda: request.path in HEALTH_PATHS or request.endpoint == "static")
     limiter.init_app(app)
     app.register_error_handler(RateLimitExceeded, _answer_limit)
 
@@ -74,4 +75,5 @@ def _who() -> str:
 
 def _answer_limit(error: RateLimitExceeded) -> Response:
     # The extension adds Retry-After, and how much is left, to every answer.
-    return problem(429, f"more than {error.limit.limit} requests; Retry-After says when to go on", "rate_limited")
+    return problem(429, f"more than {error.limit.limit} requests; Retry-After says when to go on",
+                   RateLimited.code)  # fmt: skip

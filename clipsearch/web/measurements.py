@@ -18,7 +18,6 @@ from clipsearch import __version__
 from clipsearch.errors import ClipSearchError
 from clipsearch.inspecting import LibraryCounts, count_library
 from clipsearch.library import Library
-from clipsearch.log_lines import redacted
 from clipsearch.stages import Stage
 from clipsearch.web.slots import WorkSlots
 
@@ -43,9 +42,14 @@ class Measurements:
 
     def __init__(self, library: Library, slots: WorkSlots, search_slots: WorkSlots) -> None:
         self._registry = registry = CollectorRegistry()
+        # Apart, for a histogram is many series for each of its labels' values.
+        self._answered = Counter(
+            "clipsearch_requests_total", "Requests that were answered, by the status of their answer.",
+            ("route", "method", "status"), registry=registry,
+        )  # fmt: skip
         self._requests = Histogram(
             "clipsearch_request_seconds", "Time from a request's arrival at a thread to its answer.",
-            ("route", "method", "status"), buckets=_REQUEST_BUCKETS, registry=registry,
+            ("route", "method"), buckets=_REQUEST_BUCKETS, registry=registry,
         )  # fmt: skip
         self._embeddings = Histogram(
             "clipsearch_embed_seconds", "Time in the model for one request, waiting for company included.",
@@ -76,7 +80,8 @@ class Measurements:
     def request(self, route: str, method: str, status: int, seconds: float, code: str = "") -> None:
         """One request was answered; ``code`` is its problem's, where it was refused."""
         told = method if method in _METHODS else "other"
-        self._requests.labels(route, told, str(status)).observe(seconds)
+        self._answered.labels(route, told, str(status)).inc()
+        self._requests.labels(route, told).observe(seconds)
         if status in REJECTIONS:
             self._rejected.labels(code or str(status)).inc()
 
@@ -93,7 +98,20 @@ class Measurements:
 
     def page(self) -> bytes:
         """Every series, in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return generate_latest(_WithoutBirthdays(self._registry))
+
+
+@dataclass(eq=False)
+class _WithoutBirthdays(Collector):
+    """The series without the times at which each was made, which would be one more for each."""
+
+    registry: CollectorRegistry
+
+    def collect(self) -> Iterable[Metric]:
+        """The series as they stand."""
+        for family in self.registry.collect():
+            family.samples = [one for one in family.samples if not one.name.endswith("_created")]
+            yield family
 
 
 @dataclass(eq=False)
@@ -124,6 +142,6 @@ class _LibraryCollector(Collector):
         ):  # fmt: skip
             family = GaugeMetricFamily(f"clipsearch_{name}", text, labels=[label])
             for key, value in values.items():
-                family.add_metric([redacted(key)], value)
+                family.add_metric([key], value)
             found.append(family)
         return found

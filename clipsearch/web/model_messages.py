@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from clipsearch.answers import Answer, FailedFile, ModelInfo
+from clipsearch.answers.runs import RunState
 from clipsearch.queries import ShortText, Strict
-from clipsearch.web.messages import TYPED, CollectionName
+from clipsearch.web.messages import TYPED, CollectionName, PageArgs
 
 ModelName = Annotated[ShortText, Field(min_length=1, description="a model's name, as GET /api/v1/models lists them")]
-State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 
 class ModelBody(Strict):
@@ -51,9 +51,17 @@ class JobArgs(Strict):
     """Which jobs to list."""
 
     collection: CollectionName | None = None
-    state: Annotated[tuple[State, ...], Field(max_length=6)] = Field(default=(), description="of any state where none")
+    state: Annotated[tuple[RunState, ...], Field(max_length=6)] = Field(
+        default=(), description="of any state where none"
+    )
     kind: Literal["index", "embed"] | None = None
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+
+class JobFailuresArgs(PageArgs):
+    """Which part of a job's failures to give."""
+
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 1_000
 
 
 class KnownModel(Answer):
@@ -74,3 +82,4 @@ class JobFailures(Answer):
     """What a job could not take in, and why."""
 
     failures: list[FailedFile]
+    total: int

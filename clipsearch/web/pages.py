@@ -8,25 +8,24 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, render_template, request
 
-from clipsearch import __version__
 from clipsearch.answers import CollectionInfo, ImageInfo, SearchAnswer
 from clipsearch.browsing import list_page
 from clipsearch.config import Settings
 from clipsearch.errors import ClipSearchError
-from clipsearch.inspecting import list_collections
+from clipsearch.images import all_uploads_folder
 from clipsearch.web.addresses import NO_QUERY, read_filters, read_query
 from clipsearch.web.api.search import answer
 from clipsearch.web.context import context
 from clipsearch.web.greeting import greeting
+from clipsearch.web.shell import shell
 
 routes = Blueprint("pages", __name__)
 
 PAGE_HITS = 60
-UPLOADS = "uploads"
 THUMBNAIL = 320
 # Fetched with the page: each would be found only when the one before it has come.
-MODULES = ("address", "chips", "elements", "examples", "feed", "filters", "grid", "histogram", "justify", "pictures",
-           "query", "search", "server", "tiles", "viewer")  # fmt: skip
+MODULES = ("address", "chips", "elements", "examples", "feed", "filters", "grid", "histogram", "justify", "outcomes",
+           "pictures", "place", "query", "search", "server", "tiles", "viewer")  # fmt: skip
 
 
 @routes.get("/")
@@ -34,11 +33,11 @@ def index() -> Response | tuple[str, int] | str:
     """The page, with the results of its address; a few words in JSON for programs."""
     if (words := greeting()) is not None:
         return words
-    shell = frame("search")
-    found, tiles, error = _results(shell["chosen"])
+    common = shell("search")
+    found, tiles, error = _results(common["chosen"], common["collections"])
     return render_template(
         "index.html",
-        **shell,
+        **common,
         text=request.args.get("q", "").strip(),
         answer=found,
         tiles=tiles,
@@ -56,43 +55,24 @@ def favicon() -> Response:
     return Response(status=204)
 
 
-def frame(view: str) -> dict[str, Any]:
-    """What ``base.html`` needs for the view with this name: the collections and which of them the address means."""
-    held = context()
-    collections = list_collections(held.library)
-    return {
-        "view": view,
-        "version": __version__,
-        "collections": collections,
-        "chosen": _chosen(collections, request.args.get("collection", ""), held.settings.collection),
-        "usual": _chosen(collections, "", held.settings.collection),
-        "max_upload_bytes": held.settings.max_upload_bytes,
-    }
-
-
-def _chosen(collections: list[CollectionInfo], wanted: str, usual: str) -> str:
-    names = [one.name for one in collections]
-    return next((name for name in (wanted, usual) if name in names), names[0] if names else usual)
-
-
 def _roots(settings: Settings) -> list[str]:
     """How the uris of images begin whose files may be fetched."""
-    return [f"{Path(root)}/" for root in (*settings.roots, settings.data_dir / UPLOADS)]
+    return [f"{Path(root)}/" for root in (*settings.roots, all_uploads_folder(settings.data_dir))]
 
 
-def _results(collection: str) -> tuple[SearchAnswer | None, list[dict[str, Any]], str]:
+def _results(
+    collection: str, collections: list[CollectionInfo]
+) -> tuple[SearchAnswer | None, list[dict[str, Any]], str]:
     """The answer, if something is looked for, the images to show, and what went wrong."""
     try:
         query = read_query(request.args, PAGE_HITS)
         if query is not None:
             found = answer(collection, query)
             return found, [_tile(hit.image, hit.score) for hit in found.hits], ""
-        held = context()
-        if collection not in [one.name for one in list_collections(held.library)]:
+        if collection not in [one.name for one in collections]:
             return None, [], ""
-        images, _ = list_page(
-            held.library, collection=collection, filters=read_filters(request.args), order="newest", limit=PAGE_HITS
-        )
+        library, filters = context().library, read_filters(request.args)
+        images, _ = list_page(library, collection=collection, filters=filters, order="newest", limit=PAGE_HITS)
         return None, [_tile(image, None) for image in images], ""
     except ClipSearchError as error:
         return None, [], error.message

@@ -11,81 +11,73 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from clipsearch import __version__
-from clipsearch.answers import CollectionInfo, FailureInfo, TaggingInfo
-from clipsearch.browsing import list_failures, list_runs
+from clipsearch.answers import FailureInfo, TaggingInfo
 from clipsearch.errors import ClipSearchError
-from clipsearch.inspecting import list_collections
+from clipsearch.following import failures_page, list_runs
 from clipsearch.labelling import list_built_in, list_label_sets
 from clipsearch.tagging import list_taggings
 from clipsearch.web.context import context
+from clipsearch.web.shell import shell
 
 routes = Blueprint("panels", __name__)
 
 FAILURES = 200
-JOBS = 30
+JOBS = 12
+ADVANCED = ("min_probability", "min_margin", "min_score", "mode", "background", "template")
 
 
 @routes.get("/classify")
 def classify() -> str:
     """Classify pictures with a label set or with one's own labels."""
-    return _shell("classify", label_sets=list_label_sets(context().library), built_in=list_built_in())
+    return _page(
+        shell("classify"),
+        label_sets=list_label_sets(context().library),
+        built_in=list_built_in(),
+        # As its module will show them: the page must not jump when that has come.
+        sets="set" in request.args,
+        stored=request.args.getlist("image")[:64],
+        advanced=any(name in request.args for name in ADVANCED),
+    )
 
 
 @routes.get("/labels")
 def labels() -> str:
     """The label sets, and the editor of one of them."""
-    library = context().library
-    return _shell("labels", label_sets=list_label_sets(library), built_in=list_built_in())
+    return _page(
+        shell("labels"),
+        label_sets=list_label_sets(context().library),
+        built_in=list_built_in(),
+        opened=any(request.args.get(name) for name in ("new", "set")),
+    )
 
 
 @routes.get("/review")
 def review() -> str:
     """The queue of images whose tags nobody has looked at."""
-    shown = _collections()
-    return _shell("review", taggings=_taggings(_chosen(shown)), label_set=request.args.get("set", "")[:200])
+    common = shell("review")
+    return _page(common, taggings=_taggings(common["chosen"]), label_set=request.args.get("set", "")[:200])
 
 
 @routes.get("/folders")
 def folders() -> str:
     """Collections, indexing and what could not be indexed."""
     held = context()
-    shown = _collections()
-    chosen = _chosen(shown)
-    failures = _failures(chosen)
-    return _shell(
-        "folders",
+    common = shell("folders")
+    chosen = common["chosen"]
+    info = next((one for one in common["collections"] if one.name == chosen), None)
+    failures, failed = _failures(chosen)
+    return _page(
+        common,
         roots=[str(root) for root in held.settings.roots],
-        jobs=list_runs(held.library, limit=JOBS),
-        failures=[(PurePath(one.uri).name, one) for one in failures[:FAILURES]],
-        failures_in_all=len(failures),
-        info=next((one for one in shown if one.name == chosen), None),
+        jobs=list_runs(held.library, limit=JOBS, collection=chosen) if info is not None else [],
+        failures=[(PurePath(one.uri).name, one) for one in failures],
+        failures_in_all=failed,
+        info=info,
     )
 
 
-def _shell(view: str, **values: Any) -> str:
-    held = context()
-    shown = _collections()
-    return render_template(
-        f"{view}.html",
-        view=view,
-        version=__version__,
-        collections=shown,
-        chosen=_chosen(shown),
-        max_upload_bytes=held.settings.max_upload_bytes,
-        **values,
-    )
-
-
-def _collections() -> list[CollectionInfo]:
-    return list_collections(context().library)
-
-
-def _chosen(collections: list[CollectionInfo]) -> str:
-    names = [one.name for one in collections]
-    usual = context().settings.collection
-    wanted = request.args.get("collection", "")
-    return next((name for name in (wanted, usual) if name in names), names[0] if names else usual)
+def _page(common: dict[str, Any], **values: Any) -> str:
+    return render_template(f"{common['view']}.html", **common, **values)
 
 
 def _taggings(collection: str) -> list[TaggingInfo]:
@@ -95,8 +87,8 @@ def _taggings(collection: str) -> list[TaggingInfo]:
         return []
 
 
-def _failures(collection: str) -> list[FailureInfo]:
+def _failures(collection: str) -> tuple[list[FailureInfo], int]:
     try:
-        return list_failures(context().library, collection=collection)
+        return failures_page(context().library, collection=collection, limit=FAILURES)
     except ClipSearchError:
-        return []
+        return [], 0

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 # A model that could not be had may be there later: its files copied, the network back.
 RETRY_SECONDS = 30.0
 FINE = "ok"
+# Where a server says how it is; asked by machines all the time, and answered without a key, a limit and a line.
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 class Watch:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import uuid
-from urllib.parse import urlsplit
 
 from apiflask import APIFlask
 from flask import Response, g, request
@@ -18,6 +17,7 @@ from flask import Response, g, request
 from clipsearch.config import Settings
 from clipsearch.web.credentials import brings_own_key, session_cookie
 from clipsearch.web.errors import problem
+from clipsearch.web.scopes import READING
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -32,7 +32,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]*)?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -46,7 +46,8 @@ def guard(app: APIFlask, host: str, settings: Settings | None = None) -> None:
     allowed = None
     if names or is_loopback(host):
         # A name that others made lead here (DNS rebinding) is none of these.
-        allowed = {"localhost", "127.0.0.1", "[::1]", "::1", _host_name(host.lower()), *map(_host_name, names)}
+        given = {_host_name(f"[{name}]" if name.count(":") > 1 and name[0] != "[" else name) for name in (host, *names)}
+        allowed = {"localhost", "127.0.0.1", "[::1]", *given} - {""}
 
     @app.before_request
     def _check() -> Response | None:
@@ -82,9 +83,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _host_name(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0].lower() + "]"
-    return host.partition(":")[0].lower()
+    """The name without its port; empty for what is no name, such as one with somebody's password before it."""
+    found = _HOST.fullmatch(host)
+    return found["name"].lower() if found else ""
 
 
 def _from_elsewhere(origins: frozenset[str]) -> bool:
@@ -92,11 +93,8 @@ def _from_elsewhere(origins: frozenset[str]) -> bool:
     if origin is not None and origin.lower() in origins and session_cookie(request) is None:
         return False
     site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site not in {"same-origin", "none"}
-    if origin is None:
+    if site == "same-origin":  # the browser knows better than we, to whom a proxy may speak otherwise
         return False
-    try:
-        return urlsplit(origin).netloc.lower() != request.host.lower()
-    except ValueError:  # http://[ is no page of ours
+    if site not in (None, "none"):
         return True
+    return origin is not None and origin.lower() != f"{request.scheme}://{request.host}".lower()

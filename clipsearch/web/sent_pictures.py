@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from clipsearch.adding import NewPicture
 from clipsearch.answers import FailedFile
-from clipsearch.errors import ClipSearchError, TooLarge
-from clipsearch.fetching import Fetched, fetch_images
+from clipsearch.errors import ClipSearchError
+from clipsearch.fetching import Fetched
 from clipsearch.web.classify_messages import SetsBody, SetsForm
-from clipsearch.web.context import context
+from clipsearch.web.fetched import fetched_or_not
 from clipsearch.web.image_messages import ImageBody, ImagesBody, ImagesForm
 from clipsearch.web.messages import ClassifyBody, ClassifyForm, Upload
+from clipsearch.web.upload_limit import check_size
 
 
 def pictures_of(asked: ImagesForm | ImagesBody) -> list[NewPicture]:
@@ -21,11 +22,8 @@ def pictures_of(asked: ImagesForm | ImagesBody) -> list[NewPicture]:
     """
     if isinstance(asked, ImagesForm):
         return [NewPicture(one.name, one.data, asked.attributes) for one in asked.image]
-    urls = list(asked.urls())
-    came = iter(fetch_images(context().settings, urls) if urls else [])
-    limit = context().settings.max_upload_bytes
-    if any(one.data is not None and len(one.data) > limit for one in asked.images):
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    came = iter(fetched_or_not(list(asked.urls())))
+    check_size(one.data for one in asked.images if one.data is not None)
     return [_picture(place, one, came) for place, one in enumerate(asked.images, start=1)]
 
 
@@ -33,13 +31,10 @@ def sent_pictures(asked: ClassifyForm | ClassifyBody | SetsForm | SetsBody) -> t
     """The images to look at, and those whose address gave none. Raises as ``pictures_of``."""
     if isinstance(asked, ClassifyForm | SetsForm):
         return list(asked.image), []
-    limit = context().settings.max_upload_bytes
-    if any(len(one) > limit for one in asked.images):
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    check_size(asked.images)
     uploads = [Upload(f"image {place}", one) for place, one in enumerate(asked.images, start=1)]
     failed = []
-    fetched = fetch_images(context().settings, asked.image_urls) if asked.image_urls else []
-    for place, one in enumerate(fetched, start=len(uploads) + 1):
+    for place, one in enumerate(fetched_or_not(asked.image_urls), start=len(uploads) + 1):
         if isinstance(one, Fetched):
             uploads.append(Upload(f"image {place}", one.data))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -27,11 +28,13 @@ from clipsearch.announcement import (
     is_loopback_address,
     new_announcement,
     publish,
+    stands,
     withdraw,
 )
 from clipsearch.config import Settings
 from clipsearch.errors import ConfigError
 from clipsearch.library import Library
+from clipsearch.web.access import EXTENSION as ACCESS
 from clipsearch.web.access import check_start
 from clipsearch.web.admission import Admission, open_door
 from clipsearch.web.app import create_app
@@ -42,8 +45,9 @@ log = logging.getLogger(__name__)
 
 # More than there are work slots and places in their queue, so that health and browsing are never behind them.
 THREADS = 96
-# For what takes no slot: lists, pages, and the streams of job events (see job_events.MOST_STREAMS).
-SPARE_THREADS = 28
+# For what takes none of these slots: lists, pages, fetching (slots.FETCH_SLOTS and FETCH_QUEUE), and the streams of
+# job events (job_events.MOST_STREAMS).
+SPARE_THREADS = 40
 CONNECTIONS = 1_000
 # Twice the connections and some more: each may hold a spooled upload, and the database has files of its own.
 FILES = 4_096
@@ -51,6 +55,7 @@ CHANNEL_SECONDS = 30
 HEADER_BYTES = 32_768
 LINE = 1_024
 DRAIN_SECONDS = 30.0
+LOOK_SECONDS = 10.0
 GRACE_SECONDS = 0.5
 # The app says 413 in its own words; waitress, which has only plain text, comes after it.
 SPARE_BYTES = 5_000_000
@@ -67,9 +72,9 @@ def serve(
     """Serve until a signal comes, then finish what was begun. Port 0 takes a free one.
 
     ``announce`` is told the address once the port is bound; without it, it is printed. ``ready_file`` gets the
-    address as soon as /readyz says that searches can be answered; from then on until it stops, the server also
-    stands in its data folder, where commands find it. Raises ConfigError, also where only keys are answered and there
-    is none.
+    address as soon as /readyz says that searches can be answered; from then on until it stops, a server that asks for
+    no key also stands in its data folder, where commands find it. Raises ConfigError, also where only keys are
+    answered and there is none.
     """
     check_start(library, host)
     app = create_app(library, host=host)
@@ -92,10 +97,13 @@ class Server:
         self._sockets: dict[int, Any] = {}
         self._stopping = threading.Event()
         self._signals = 0
+        self._next_look = math.inf  # at its announcement, which is none yet
         bound = _bind(host, port)
         self.port = int(bound.getsockname()[1])
         self._data_dir = library.settings.data_dir
-        self._announcement = _announcement(library, str(bound.getsockname()[0]), self.port)
+        # Commands have no key, and where one is needed they would ask in vain.
+        open_to_all = not app.extensions[ACCESS].required
+        self._announcement = _announcement(library, str(bound.getsockname()[0]), self.port) if open_to_all else None
         self._admission = Admission(self.context.measurements.refused, self._is_full)
         self._admission.set_thread_count(max(THREADS, _places(library.settings) + SPARE_THREADS))
         self._server = create_server(
@@ -137,15 +145,22 @@ class Server:
             signal.signal(number, self._on_signal)
 
     def announce(self) -> None:
-        """Make the server known in its data folder until it stops. The last one of a library wins."""
+        """Make the server known in its data folder until it stops. The last one of a library wins; when that has
+        gone, one that still runs takes its place again."""
         if self._announcement is None:
             return
         try:
             publish(self._data_dir, self._announcement)
         except OSError as error:
             log.warning("commands will not find this server: %s", error)
+        self._next_look = time.monotonic() + LOOK_SECONDS
         if self.stopping:
             self._withdraw()
+
+    def _look_at_announcement(self) -> None:
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        if not stands(self._data_dir):
+            self.announce()
 
     def _withdraw(self) -> None:
         if self._announcement is not None:
@@ -160,6 +175,8 @@ class Server:
         """Serve until ``stop``, then finish the requests in hand and the batch of a running job."""
         while not self.stopping:
             self._turn(1.0)
+            if time.monotonic() > self._next_look:
+                self._look_at_announcement()
         self._withdraw()
         deadline = time.monotonic() + DRAIN_SECONDS
         stopping_jobs = threading.Thread(target=self.context.jobs.stop, args=(DRAIN_SECONDS,), daemon=True)
@@ -231,7 +248,6 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _announcement(library: Library, host: str, port: int) -> Announcement | None:
     """What commands of this machine need to know; None where they cannot reach this address or tell the database."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  every address, the loopback's too
     settings = library.settings
     database = database_identity(settings.data_dir, settings.database_url)
     if database is None or not is_loopback_address(host):

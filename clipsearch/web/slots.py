@@ -18,6 +18,9 @@ QUEUE = 16
 # Enough searches at once that their words fill a batch of the model; more would only take turns.
 SEARCH_SLOTS = 16
 SEARCH_QUEUE = 48
+# Waiting for other servers takes no core, but a thread and the memory of what comes: a few of the spare threads.
+FETCH_SLOTS = 4
+FETCH_QUEUE = 8
 WAIT_SECONDS = 5.0
 
 

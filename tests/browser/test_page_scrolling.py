@@ -171,6 +171,35 @@ def test_coming_back_shows_the_same_place_again(deep: Page) -> None:
     assert place > 5_000
 
 
+def test_a_place_far_down_is_found_again_after_leaving_and_after_a_reload(deep: Page) -> None:
+    top = "[...document.querySelectorAll('.tile')].find((one) => one.getBoundingClientRect().bottom > 0).ariaPosInSet"
+    until(deep, "(scrollTo(0, document.body.scrollHeight), document.body.scrollHeight > 40000)")
+    deep.evaluate("scrollTo(0, 30000)")
+    deep.wait_for_timeout(400)
+    place = deep.evaluate(top)
+    deep.reload()
+    settled(deep)
+    until(deep, "scrollY === 30000")
+    assert deep.evaluate(top) == place
+    # Left at once after the last scrolling.
+    deep.evaluate("scrollTo(0, 31000)")
+    deep.goto("/folders")
+    deep.go_back()
+    until(deep, "document.querySelector('#found') && scrollY > 29000")
+    deep.wait_for_timeout(300)
+    deep.locator(".tile .open").nth(30).click()
+    deep.wait_for_selector("#viewer[open]")
+    until(deep, "document.querySelector('#viewer-place').textContent !== ''")
+    number, left = deep.inner_text("#viewer-place"), deep.evaluate("scrollY")
+    deep.reload()
+    until(deep, "document.querySelector('#viewer').open && document.querySelector('#viewer-place').textContent !== ''")
+    assert deep.inner_text("#viewer-place") == number
+    assert deep.is_enabled("#viewer-after")
+    deep.keyboard.press("Escape")
+    until(deep, "!document.querySelector('#viewer').open")
+    assert abs(deep.evaluate("scrollY") - left) < 5
+
+
 def test_a_picture_that_is_missing_leaves_its_name(chromium: Browser, many: str) -> None:
     windows = Windows(chromium, many)
     opened = windows.open("/")

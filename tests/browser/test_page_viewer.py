@@ -180,6 +180,7 @@ def test_the_original_is_offered_where_it_may_be_fetched(page: Page, book: Book)
 def test_near_duplicates_are_shown_once_when_asked_for(windows: Windows) -> None:
     opened = windows.open("/?q=a+dog&all=1")
     settled(opened)
+    opened.click("#filters-toggle")
     opened.check("#collapse")
     until(opened, "location.search.includes('collapse=1')")
     settled(opened)

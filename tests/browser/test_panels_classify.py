@@ -99,6 +99,26 @@ def test_the_address_brings_back_what_was_asked(chromium: Browser, served: Serve
         seen.wait_for_text(".bars", "goat")
 
 
+def test_of_a_link_what_is_still_there_is_classified_and_the_missing_named(chromium: Browser, served: Served) -> None:
+    with visitor(chromium, served, "/classify?label=cat&label=dog&image=1&image=99999", silent=False) as seen:
+        seen.wait_for_text("#status", "1 image classified")
+        assert "Image 99999 is not in default" in seen.page.inner_text("#status")
+        assert seen.page.locator(".classified .bars").count() == 1
+
+
+def test_what_was_given_is_asked_for_after_a_reload(chromium: Browser, served: Served, tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    with visitor(chromium, served, "/classify", silent=False) as seen:
+        seen.page.fill("#labels", "cat\ndog\ncat")
+        seen.page.set_input_files("#files", [served.site.photos / "0001.png", tmp_path / "no.png"])
+        seen.wait_for_text("#status", "1 image classified, 1 not")
+        assert len(bars(seen)) == 2
+        seen.wait("document.querySelectorAll('.classified .no-picture').length === 1")
+        assert seen.too_wide() == []
+        seen.page.reload()
+        seen.wait_for_text("#status", "Give 0001.png, no.png again")
+
+
 def test_an_error_is_said_with_a_way_out(chromium: Browser, served: Served, tmp_path: Path) -> None:
     (tmp_path / "no.png").write_bytes(b"no picture")
     with visitor(chromium, served, "/classify?label=cat&label=dog", silent=False) as seen:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from library_fixtures import draw, draw_many
 from panel_fixtures import MARKUP, Served, give, served_site, visitor
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 from web_fixtures import API
 
 from clipsearch.encoder import Encoder
@@ -61,6 +61,8 @@ def test_a_folder_is_indexed_with_live_progress_and_its_failures(
         seen.wait("document.querySelector('#jobs .job')?.dataset.state === 'done'")
         assert any(one.endswith("/events") for one in asked)
         assert "40 added" in seen.page.inner_text("#jobs .job")
+        seen.wait_for_text("#status", "more: done, 40 added")
+        assert "running" not in seen.page.inner_text("#status")
         seen.wait_for_text("#failures", "<i>broken.png")
         assert "not an image" in seen.page.inner_text("#failures")
         assert seen.page.locator("#failures i").count() == 0
@@ -119,6 +121,56 @@ def test_images_are_uploaded_and_told_one_by_one(chromium: Browser, served: Serv
         seen.wait_for_text("#uploads", "there already")
         seen.wait_for_text("#statistics", "PNG")
         assert seen.faults() == []
+
+
+def test_images_that_the_server_did_not_take_are_not_told_as_unreadable(
+    chromium: Browser, served: Served, tmp_path: Path
+) -> None:
+    files = draw_many(tmp_path, 6, start=340)
+    refusal = {"detail": "this key allows read, and this needs write", "code": "missing_scope"}
+    with visitor(chromium, served, "/folders", silent=False) as seen:
+        seen.page.wait_for_selector("#create")
+        asked: list[str] = []
+
+        def refuse(route: Route) -> None:
+            asked.append(route.request.url)
+            route.fulfill(status=403, json=refusal)
+
+        seen.page.route("**/images", refuse)
+        seen.page.set_input_files("#upload", files)
+        seen.wait_for_text("#uploads", "0 images added, 6 not taken: This key allows read, and this needs write")
+        assert "could not be read" not in seen.page.inner_text("#uploads")
+        assert len(asked) == 1
+        seen.page.unroute("**/images")
+        seen.page.route("**/images", lambda route: route.abort())
+        seen.page.set_input_files("#upload", files)
+        seen.wait_for_text("#uploads", "6 not taken: The server cannot be reached")
+
+
+def test_a_collection_that_is_not_there_is_said_and_nothing_is_written(
+    chromium: Browser, served: Served, tmp_path: Path
+) -> None:
+    (picture,) = draw_many(tmp_path, 1, start=390)
+    before = served.get("/collections")
+    for path in ("/folders", "/classify", "/labels", "/review"):
+        with visitor(chromium, served, f"{path}?collection=gone") as seen:
+            assert "There is no collection “gone”" in seen.page.inner_text("h1")
+            give(seen.page, "body", "drop", [picture])
+            assert seen.faults() == []
+            seen.page.locator("main a", has_text="default").click()
+            seen.page.wait_for_url(f"**{path}?collection=default")
+            assert "There is no" not in seen.page.inner_text("main")
+    assert served.get("/collections") == before
+
+
+def test_models_that_cannot_be_shown_are_said_and_asked_for_again(chromium: Browser, served: Served) -> None:
+    with visitor(chromium, served, "about:blank", silent=False) as seen:
+        seen.page.route("**/models", lambda route: route.fulfill(status=500, json={"detail": "the disk is full"}))
+        seen.page.goto("/folders")
+        seen.wait_for_text("#toasts", "The disk is full")
+        seen.page.unroute("**/models")
+        seen.page.locator("#toasts button", has_text="Try again").first.click()
+        seen.wait_for_text("#models", "in use")
 
 
 def test_collections_are_made_renamed_and_deleted_by_typing(chromium: Browser, served: Served) -> None:

@@ -32,7 +32,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, shared_encoder: Encoder) ->
 def previewed(seen: Visitor) -> None:
     """Wait until the preview shows what was typed last."""
     seen.wait(
-        "document.querySelectorAll('.preview-grid li').length > 0 && !document.querySelector('.preview-grid.waiting')"
+        "document.querySelectorAll('.preview-grid li:not(.awaited)').length > 0 "
+        "&& !document.querySelector('.preview-grid.waiting')"
     )
 
 
@@ -64,7 +65,7 @@ def test_a_set_is_made_with_a_preview_on_ones_own_images(chromium: Browser, serv
         assert seen.page.locator(".label-card").first.locator(".best li").count() == 8
         seen.page.fill("#add-labels", "cow")
         press(seen, "Add")
-        seen.wait("document.querySelectorAll('.label-card:last-child .best li').length === 8")
+        seen.wait("document.querySelectorAll('.label-card:last-child .best li:not(.awaited)').length === 8")
         press(seen, "Save")
         toast(seen, "Saved fresh")
         seen.wait("location.search.includes('set=fresh')")
@@ -115,6 +116,9 @@ def test_what_cannot_be_saved_says_why(chromium: Browser, served: Served) -> Non
         seen.page.press("#add-labels", "Enter")
         press(seen, "Save")
         toast(seen, "Give the label set a name")
+        seen.page.fill("#set-name", "cats/dogs")
+        seen.wait_for_text(".editor-status", "has no slashes")
+        assert seen.page.is_disabled("#editor header .main")
         seen.page.fill("#set-name", "taken")
         press(seen, "Save")
         toast(seen, "There is a label set taken already")
@@ -126,9 +130,12 @@ def test_going_away_and_back_keeps_what_was_not_saved(chromium: Browser, served:
     served.put("kept", ["cat", "dog"])
     with visitor(chromium, served, "/labels") as seen:
         seen.page.reload()
+        # Before its module listens the link is one to another page, which what was typed keeps one on.
+        seen.page.wait_for_selector("body[data-ready]")
         seen.page.click("a[data-open=kept]")
         seen.page.wait_for_selector("input.label-name")
         seen.page.locator("input.label-name").first.fill("tiger")
+        seen.wait_for_text(".editor-status", "Not saved yet")
         seen.page.go_back()
         seen.page.wait_for_selector("#list h1")
         seen.page.go_forward()

@@ -77,6 +77,10 @@ def test_a_queue_is_reviewed_to_its_end_by_keys_alone(chromium: Browser, served:
         seen.wait_for_text("#stage", "All reviewed")
         assert "clipsearch export keys keys --collection default" in seen.page.inner_text("#stage pre")
         kept(seen, served, "keys", reviewed=IMAGES, waiting=0)
+        seen.page.keyboard.press("u")
+        seen.page.wait_for_selector(".review")
+        reviewed(seen, IMAGES - 1)
+        kept(seen, served, "keys", reviewed=IMAGES - 1, waiting=1)
         assert MARKUP in seen_names or seen.page.locator("img[src=x], b").count() == 0
 
 

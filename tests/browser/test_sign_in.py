@@ -61,6 +61,27 @@ def test_one_signs_in_without_javascript_and_lands_where_one_wanted_to_go(
     context.close()
 
 
+def test_every_view_says_who_is_signed_in_and_lets_one_sign_out(chromium: Browser, served: tuple[Site, str]) -> None:
+    site, address = served
+    key = create_key(site.library, "a rather long name for a key")
+    context = chromium.new_context(base_url=address, viewport={"width": 320, "height": 600}, bypass_csp=True)
+    page = context.new_page()
+    page.goto("/sign-in")
+    page.fill("#key", key.key)
+    page.press("#key", "Enter")
+    page.wait_for_selector(".who")
+    for view in ("/", "/classify", "/labels", "/review", "/folders"):
+        page.goto(view)
+        assert key.name in (page.get_attribute(".who span", "title") or "")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert Axe().run(page, ".bar").response["violations"] == []
+    page.click("text=Sign out")
+    page.wait_for_url(f"{address}/sign-in")
+    page.goto("/")
+    assert page.url.startswith(f"{address}/sign-in")
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_form_is_for_everyone(
     chromium: Browser, served: tuple[Site, str], scheme: Literal["light", "dark"]

@@ -14,7 +14,7 @@ from library_fixtures import CountingEncoder, draw_many, groups, index, library_
 from store_workers import open_library
 from worker_processes import Workers
 
-from clipsearch import browsing
+from clipsearch import browsing, following
 from clipsearch.errors import ConfigError, DecoderCrashed, UnreadableImage
 from clipsearch.images import DecodingProcess
 from clipsearch.indexing import index_source
@@ -60,7 +60,7 @@ def test_a_decoder_that_crashes_costs_one_image_and_no_other(photos: Path, tmp_p
     assert "the last run ended while it decoded" in worker.printed()
     with open_library(tmp_path / "data") as library:
         assert sorted(os.path.basename(one.uri) for one in browsing.list_images(library, limit=1_000)) == names
-        failures = browsing.list_failures(library)
+        failures = following.list_failures(library)
         assert sorted(os.path.basename(one.uri) for one in failures) == bad
         assert {one.code for one in failures} == {"decoder_crashed"}
         assert {one.reason for one in failures} == {"the decoder crashed (SIGSEGV)"}
@@ -70,10 +70,10 @@ def test_a_decoder_that_crashes_costs_one_image_and_no_other(photos: Path, tmp_p
     worker = workers.run("store_workers:index_with_bad_decoders", tmp_path / "again.txt", *arguments, True)
     assert worker.wait() == 0, worker.printed()
     with open_library(tmp_path / "data") as library:
-        assert {one.attempts for one in browsing.list_failures(library)} == {2}
+        assert {one.attempts for one in following.list_failures(library)} == {2}
         picture(5_000).save(photos / bad[0])
         assert groups(index_source(library, photos))["added"] == bad[:1]
-        assert len(browsing.list_failures(library)) == 2
+        assert len(following.list_failures(library)) == 2
 
 
 def test_with_processes_a_crash_never_ends_the_run(apart: Library, photos: Path) -> None:

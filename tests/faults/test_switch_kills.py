@@ -18,7 +18,7 @@ from library_fixtures import draw_many, index, sqlite_url
 from switching_fixtures import NEW, OLD, counting, library_of_two
 from worker_processes import Worker, Workers
 
-from clipsearch import browsing
+from clipsearch import following
 from clipsearch.database.checking import check_file
 from clipsearch.library import Library
 from clipsearch.queries import Query, Term
@@ -93,7 +93,7 @@ def test_no_kill_in_an_embedding_loses_a_batch_or_touches_what_answers(place: Pa
         report = add_model(library, NEW)
         assert (report.lacking, report.failed) == (0, [])
         assert counting(library, NEW).images == PICTURES - (before.embedded if before else 0), "done twice"
-        states = {run.state for run in browsing.list_runs(library, kind="embed", limit=1_000)}
+        states = {run.state for run in following.list_runs(library, kind="embed", limit=1_000)}
         assert states <= {"done", "interrupted", "queued"}
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from library_fixtures import unit_rows
 from pydantic import TypeAdapter, ValidationError
 
-from clipsearch.attributes import AttributeChanges, Attributes, holds, merged, pairs, value_of
+from clipsearch.attributes import AttributeChanges, Attributes, holds, lines_of, merged, pairs, value_of
 from clipsearch.database import Database
 from clipsearch.database import collections as collection_rows
 from clipsearch.database.filtering import filtered_ids
@@ -112,3 +112,15 @@ def test_a_line_is_a_number_only_where_it_loses_nothing(line: str, meaning: Any)
 def test_attributes_beyond_the_limits_are_refused(attributes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Attributes).validate_python(attributes)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [True, False, 5, -2.5, 1e300, 2**53, "5", "true", "", '"', '"quoted"', "a:b", " space ", "1e5", ("Ann", "Bob"),
+     ("5", "true"), ("one",), ("5",)],
+)  # fmt: skip
+def test_a_wanted_value_written_as_lines_means_itself(wanted: Any) -> None:
+    read = pairs(lines_of("name", wanted, ":"), ":")["name"]
+    # A list of one text finds what that text finds.
+    meant = wanted[0] if isinstance(wanted, tuple) and len(wanted) == 1 else wanted
+    assert (read, type(read)) == (meant, type(meant))

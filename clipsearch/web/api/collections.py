@@ -7,8 +7,8 @@ from flask import url_for
 
 from clipsearch.answers import CollectionInfo
 from clipsearch.answers.statistics import CollectionStatistics
-from clipsearch.browsing import list_failures
 from clipsearch.counting import count_collection
+from clipsearch.following import failures_page
 from clipsearch.inspecting import list_collections, show_collection
 from clipsearch.web.context import context
 from clipsearch.web.known_models import check_model
@@ -78,5 +78,6 @@ def delete_collection(name: str) -> tuple[str, int]:
 @routes.output(FailurePage)
 def failures(name: str, query_data: PageArgs) -> FailurePage:
     """The files that could not be indexed, and why."""
-    found = list_failures(context().library, collection=name)
-    return FailurePage(failures=found[query_data.offset : query_data.offset + query_data.limit], total=len(found))
+    asked = query_data
+    found, total = failures_page(context().library, collection=name, offset=asked.offset, limit=asked.limit)
+    return FailurePage(failures=found, total=total)

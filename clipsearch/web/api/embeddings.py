@@ -9,13 +9,14 @@ import numpy as np
 from apiflask import APIBlueprint
 
 from clipsearch.answers.embeddings import EmbeddingInfo, EmbeddingsAnswer
-from clipsearch.encoding import Encodings, encode_pictures, encode_texts, stored_encodings
-from clipsearch.errors import InvalidInput, TooLarge
+from clipsearch.encoding import Encodings, choose_model, encode_pictures, encode_texts, stored_encodings
+from clipsearch.errors import InvalidInput
 from clipsearch.web.context import context
 from clipsearch.web.embedding_messages import EmbeddingsBody
 from clipsearch.web.fetched import fetched
 from clipsearch.web.known_models import check_model
 from clipsearch.web.scopes import needs
+from clipsearch.web.upload_limit import check_size
 
 routes = APIBlueprint("embeddings", __name__, tag="Embeddings", url_prefix="/api/v1")
 
@@ -28,9 +29,7 @@ def embed(json_data: EmbeddingsBody) -> EmbeddingsAnswer:
     """Embed texts and images; each kind is answered in its order."""
     held = context()
     check_model(held.library, json_data.model)
-    limit = held.settings.max_upload_bytes
-    if any(len(one) > limit for one in json_data.images):
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    check_size(json_data.images)
     pictures = [*json_data.images, *fetched(json_data.image_urls)]
     with _slot(bool(pictures)):
         return _embedded(json_data, pictures)
@@ -43,14 +42,16 @@ def _slot(pictures: bool) -> AbstractContextManager[None]:
 
 def _embedded(asked: EmbeddingsBody, pictures: list[bytes]) -> EmbeddingsAnswer:
     library, found = context().library, {}
+    # Once for all kinds: the collection may be switched to another model between them.
+    chosen = choose_model(library, collection=asked.collection, model=asked.model)
     if asked.texts:
-        found["texts"] = encode_texts(library, asked.texts, collection=asked.collection, model=asked.model)
+        found["texts"] = encode_texts(library, asked.texts, model=chosen)
     if pictures:
-        seen = encode_pictures(library, pictures, collection=asked.collection, model=asked.model)
+        seen = encode_pictures(library, pictures, model=chosen)
         found["images"] = seen.part(0, len(asked.images))
         found["image_urls"] = seen.part(len(asked.images), len(pictures))
     if asked.image_ids:
-        found["image_ids"] = stored_encodings(library, asked.image_ids, collection=asked.collection)
+        found["image_ids"] = stored_encodings(library, asked.image_ids, model=chosen)
     model = next(iter(found.values())).model
     return EmbeddingsAnswer(
         model=model.name,

@@ -53,11 +53,15 @@ def images(name: str, query_data: ListArgs) -> ImagePage:
 @routes.input(ImagesForm, location="files")
 @routes.output(ImagesAdded, status_code=201)
 def add_images(name: str, files_data: ImagesForm | ImagesBody) -> tuple[ImagesAdded, int]:
-    """Add images to a collection; a bad one costs itself only, and the answer says why."""
+    """Add images to a collection; a bad one costs itself only, and the answer says why.
+
+    The collection is made if it is not there, and goes again where no image could be added.
+    """
     held = context()
-    held.library.collection(name)  # before anything is fetched for it
-    added = add_pictures(held.library, pictures_of(files_data), collection=name, working=held.slots.taken)
-    refresh_tags(held.library, name)
+    added = add_pictures(held.library, pictures_of(files_data), collection=name, make_collection=True,
+                         working=held.slots.taken)  # fmt: skip
+    if any(one.outcome != "failed" for one in added.images):
+        refresh_tags(held.library, name)
     return added, 201
 
 

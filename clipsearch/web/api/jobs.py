@@ -6,13 +6,13 @@ from apiflask import APIBlueprint
 from flask import Response, request, url_for
 
 from clipsearch.answers import RunInfo
-from clipsearch.browsing import cancel_run, list_runs, run_failures
+from clipsearch.following import cancel_run, list_runs, run_failures_page
 from clipsearch.indexing import IndexingOptions
 from clipsearch.web.context import context
 from clipsearch.web.document import an_event_stream
 from clipsearch.web.job_events import events
 from clipsearch.web.messages import JobBody
-from clipsearch.web.model_messages import JobArgs, JobFailures
+from clipsearch.web.model_messages import JobArgs, JobFailures, JobFailuresArgs
 from clipsearch.web.replies import JobList
 
 routes = APIBlueprint("jobs", __name__, tag="Jobs", url_prefix="/api/v1")
@@ -66,10 +66,12 @@ def job_events(job_id: int) -> Response:
 
 
 @routes.get("/jobs/<id:job_id>/failures")
+@routes.input(JobFailuresArgs, location="query")
 @routes.output(JobFailures)
-def job_failures(job_id: int) -> JobFailures:
+def job_failures(job_id: int, query_data: JobFailuresArgs) -> JobFailures:
     """What a job could not index, unless a later one has tried it again; or not embed, the first thousand."""
-    return JobFailures(failures=run_failures(context().library, job_id))
+    found, total = run_failures_page(context().library, job_id, offset=query_data.offset, limit=query_data.limit)
+    return JobFailures(failures=found, total=total)
 
 
 @routes.post("/jobs/<id:job_id>/cancel")

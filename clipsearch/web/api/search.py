@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from apiflask import APIBlueprint
 
 from clipsearch.answers import SearchAnswer
-from clipsearch.errors import TooLarge
 from clipsearch.queries import Query, Term
 from clipsearch.searching import search_many
 from clipsearch.web.context import context
@@ -15,6 +14,7 @@ from clipsearch.web.fetched import fetched
 from clipsearch.web.messages import SearchArgs, SearchBatchBody, SearchBody, SearchForm, SimilarArgs
 from clipsearch.web.replies import SearchBatch
 from clipsearch.web.scopes import needs
+from clipsearch.web.upload_limit import check_size
 
 routes = APIBlueprint("search", __name__, tag="Search", url_prefix="/api/v1/collections/<name:name>")
 
@@ -77,10 +77,8 @@ def answer(name: str, query: Query) -> SearchAnswer:
 def answers(name: str, queries: Sequence[Query]) -> list[SearchAnswer]:
     """The answers to several queries, as ``answer`` gives one. Raises TooLarge for an image beyond the limit."""
     held = context()
-    limit = held.settings.max_upload_bytes
     pictures = [term.image for query in queries for term in query.terms if isinstance(term.image, bytes)]
-    if any(len(picture) > limit for picture in pictures):
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    check_size(pictures)
     slots = held.slots if pictures else held.search_slots
     with slots.taken():
         return search_many(held.library, queries, collection=name, wait=False)

@@ -23,12 +23,13 @@ function chip(one, at, terms, change) {
   const weight = make("input", { type: "number", min: -MOST, max: MOST, step: STEP, value: one.weight,
     "aria-label": `Weight of ${name}`, title: "How much it counts; below zero means less of this", dataset: { at: `weight ${at}` } });
   weight.addEventListener("change", () => {
-    const given = Math.min(MOST, Math.max(-MOST, Number(weight.value)));
-    if (weight.value !== "" && given !== one.weight) change(terms.map((other) => (other === one ? { ...one, weight: given } : other)));
+    const given = weight.value === "" ? one.weight : Math.min(MOST, Math.max(-MOST, Number(weight.value)));
+    weight.value = given;
+    if (given !== one.weight) change(terms.map((other) => (other === one ? { ...one, weight: given } : other)));
   });
   return make("li", { className: `chip ${less ? "less" : "more"}${isLost(one) ? " lost" : ""}` },
     picture(one),
-    make("span", { className: "what", title: name, textContent: `${less ? "less of" : "more of"} ${name}` }),
+    make("span", { className: "what", title: name, textContent: `${less ? "less of" : one.weight ? "more of" : "without weight:"} ${name}` }),
     weight,
     make("button", { type: "button", textContent: "×", "aria-label": `Take ${name} out of the mix`, dataset: { at: `remove ${at}` },
       onclick: () => change(terms.filter((other) => other !== one)) }));

@@ -1,8 +1,8 @@
 // The view that classifies: images of the visitor or of the collection, with label sets or labels of one's own.
 
 import { go, here, onReturn } from "./address.js";
-import { BACKGROUND, bars, verdict } from "./bars.js";
-import { button, count, fileName, find, make, notice, say, tell } from "./elements.js";
+import { BACKGROUND, bars, percent, verdict } from "./bars.js";
+import { button, count, fileName, find, make, notice, say } from "./elements.js";
 import { refuseStrays, takeChoices, takeDrops, takePastes } from "./intake.js";
 import { api, ask, collection, thumbnail } from "./server.js";
 
@@ -11,16 +11,16 @@ const MOST = 64;
 const NUMBERS = ["min_probability", "min_margin", "min_score"];
 
 let pictures = []; // what is to be classified: {file, address, name} or {id, name, image}
+let lost = ""; // what of the address cannot be brought back, in a sentence
 let shelfAfter = 0;
 let running = null;
 
 const lines = (id) => find(id).value.split("\n").map((one) => one.trim()).filter(Boolean);
-const ownLabels = () => find("labels").value.split(/[\n,]/).map((one) => one.trim()).filter(Boolean);
+const ownLabels = () => [...new Set(find("labels").value.split(/[\n,]/).map((one) => one.trim()).filter(Boolean))];
 const fromSets = () => document.querySelector("input[name=from]:checked").value === "sets";
 const chosenSets = () => [...document.querySelectorAll("input[name=set]:checked")].map((one) => one.value);
 
 export function begin() {
-  find("classify").hidden = false;
   refuseStrays();
   takeDrops(document.body, add);
   takePastes(add);
@@ -35,12 +35,12 @@ export function begin() {
   find("stored").addEventListener("toggle", () => find("stored").open && !find("shelf").children.length && fillShelf());
   find("shelf-more").addEventListener("click", fillShelf);
   onReturn(restore);
-  restore();
+  document.body.dataset.ready = "yes";
+  restore(here(), history.state || {});
 }
 
 /** What the address says: labels or sets, thresholds, and images of the collection. */
-async function restore() {
-  const said = here();
+async function restore(said, { given = [] }) {
   const sets = said.getAll("set");
   find("labels").value = said.getAll("label").join("\n");
   for (const one of document.querySelectorAll("input[name=set]")) one.checked = sets.includes(one.value);
@@ -54,16 +54,32 @@ async function restore() {
   showFields();
   const ids = said.getAll("image").map(Number).filter(Number.isSafeInteger);
   pictures = pictures.filter((one) => one.file);
-  try {
-    const found = await Promise.all(ids.slice(0, MOST).map((id) => ask(api(`/images/${id}`))));
-    pictures.push(...found.map(stored));
-  } catch (error) {
-    tell(error);
-  }
+  const asked = ids.slice(0, MOST);
+  const found = await Promise.allSettled(asked.map((id) => ask(api(`/images/${id}`))));
+  pictures.push(...found.filter((one) => one.status === "fulfilled").map((one) => stored(one.value)));
+  lost = [missing(asked, found), ungiven(given)].filter(Boolean).join(" ");
   showChosen();
   if (pictures.length && (sets.length || said.has("label"))) classify();
   else empty();
 }
+
+/** Which images of the address did not come, and why. */
+function missing(ids, found) {
+  const failed = found.map((one, place) => ({ id: ids[place], error: one.reason })).filter((one) => one.error);
+  const gone = failed.filter((one) => one.error.status === 404).map((one) => one.id);
+  const [other] = failed.filter((one) => one.error.status !== 404);
+  const said = gone.length ? `${gone.length === 1 ? "Image" : "Images"} ${gone.join(", ")} ${gone.length === 1 ? "is" : "are"} not in ${collection()} (any more).` : "";
+  return [said, other ? other.error.message : ""].filter(Boolean).join(" ");
+}
+
+/** Images that were given here stay in the window: after a reload only their names are left. */
+function ungiven(names) {
+  const held = new Set(pictures.filter((one) => one.file).map((one) => one.name));
+  const gone = names.filter((one) => !held.has(one));
+  return gone.length ? `Give ${gone.slice(0, 3).join(", ")}${gone.length > 3 ? ` and ${gone.length - 3} more` : ""} again: what you give is not kept.` : "";
+}
+
+const given = () => ({ given: pictures.filter((one) => one.file).map((one) => one.name) });
 
 function remember() {
   const sets = fromSets() ? chosenSets() : [];
@@ -74,7 +90,7 @@ function remember() {
     ...Object.fromEntries(NUMBERS.map((name) => [name, find(name).value])),
     top: find("top").value === "5" ? "" : find("top").value,
     image: pictures.filter((one) => one.id).map((one) => one.id),
-  });
+  }, { state: given() });
 }
 
 function showFields() {
@@ -92,6 +108,8 @@ function add(files) {
   pictures.push(...files.map((file) => ({ file, name: file.name || "pasted image", address: URL.createObjectURL(file) })));
   if (pictures.length > MOST) say(`The first ${MOST} images are taken.`);
   pictures = pictures.slice(0, MOST);
+  lost = "";
+  go(here(), { replace: true, state: given() });
   showChosen();
   if (ready()) classify();
 }
@@ -100,7 +118,7 @@ const ready = () => (fromSets() ? chosenSets().length > 0 : ownLabels().length >
 
 function showChosen() {
   find("chosen").replaceChildren(...pictures.map((one) => make("li", {},
-    make("img", { src: one.address, alt: one.name, width: 72, height: 72 }),
+    shown(one, 72),
     button("×", () => drop(one), "remove"))));
   for (const [place, one] of pictures.entries()) {
     find("chosen").children[place].querySelector("button").setAttribute("aria-label", `Remove ${one.name}`);
@@ -113,12 +131,13 @@ function showChosen() {
 function drop(picture) {
   pictures = pictures.filter((one) => one !== picture);
   if (picture.file) URL.revokeObjectURL(picture.address);
+  go(here(), { replace: true, state: given() });
   showChosen();
 }
 
 function clear() {
   pictures.forEach((one) => one.file && URL.revokeObjectURL(one.address));
-  pictures = [];
+  [pictures, lost] = [[], ""];
   find("ask").reset();
   go({ collection: collection() });
   showFields();
@@ -201,12 +220,13 @@ async function classify() {
     const found = await answers(files, ids.map((one) => one.id), mine.signal);
     show(found, files, ids);
     const warnings = [...new Set(found.flatMap((one) => one.warnings))];
-    say([`${count(pictures.length, "image")} classified.`, ...warnings].join(" "));
+    const failed = new Set(found.flatMap((one) => one.failed.map((failure) => failure.image_id || failure.uri))).size;
+    say([`${count(files.length + ids.length - failed, "image")} classified${failed ? `, ${failed} not` : ""}.`, lost, ...warnings].filter(Boolean).join(" "));
   } catch (error) {
     if (error.name === "AbortError") return;
     say(error.message, { error: true });
     find("results").replaceChildren(notice("That did not work", error.message,
-      error.signIn ? make("a", { className: "button main", href: error.signIn, textContent: "Sign in" }) : button("Try again", classify, "main")));
+      error.signIn ? make("a", { className: "button main", href: error.signIn, textContent: "Sign in" }) : error.again === false ? "" : button("Try again", classify, "main")));
   } finally {
     if (running === mine) find("results").classList.remove("waiting");
   }
@@ -216,9 +236,24 @@ function show(found, files, ids) {
   const cards = [...files.map((one, place) => [one, (result) => !result.image_id && Number.parseInt(result.uri, 10) === place]),
     ...ids.map((one) => [one, (result) => result.image_id === one.id])];
   find("results").replaceChildren(...cards.map(([picture, is]) => make("article", { className: "card classified" },
-    make("img", { src: picture.image ? picture.address : picture.address, alt: "", width: 160, height: 160 }),
+    shown(picture, 160),
     make("div", { className: "stack tight" }, make("h2", { className: "name", textContent: picture.name, title: picture.name }),
-      ...found.map((answer) => block(answer, answer.results.find(is), answer.failed.find(is)))))));
+      ...blocks(found, is)))));
+}
+
+/** What each label set says of an image; one line where none can say anything, for the same reason. */
+function blocks(found, is) {
+  const reasons = new Set(found.map((answer) => answer.results.find(is) ? "" : answer.failed.find(is)?.reason ?? ""));
+  const [reason] = reasons;
+  if (reasons.size === 1 && reason) return [make("p", { className: "error", textContent: reason })];
+  return found.map((answer) => block(answer, answer.results.find(is), answer.failed.find(is)));
+}
+
+/** The image, or in its place its name where the browser cannot show it. */
+function shown(picture, size) {
+  const image = make("img", { src: picture.address, alt: size > 72 ? "" : picture.name, width: size, height: size });
+  image.addEventListener("error", () => image.replaceWith(make("span", { className: "no-picture", textContent: picture.name })), { once: true });
+  return image;
 }
 
 function block(answer, result, failure) {
@@ -226,10 +261,10 @@ function block(answer, result, failure) {
   if (!result) return make("div", {}, heading, make("p", { className: "error", textContent: failure ? failure.reason : "There is no answer." }));
   return make("div", { className: "block" }, heading, verdict(result), bars(result.predictions),
     result.categories.length ? make("p", { className: "hint", textContent:
-      `By category: ${result.categories.slice(0, 4).map((one) => `${one.category} ${(100 * one.probability).toFixed(0)} %`).join(", ")}` }) : null);
+      `By category: ${result.categories.slice(0, 4).map((one) => `${one.category} ${percent(one.probability)}`).join(", ")}` }) : null);
 }
 
 function empty() {
-  say("");
+  say(lost);
   find("results").replaceChildren(notice("Nothing to look at yet", `Give images and labels. Where none of the labels may fit, say under “Advanced” what ${BACKGROUND} may be.`));
 }

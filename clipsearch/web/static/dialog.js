@@ -1,31 +1,35 @@
-// A question in a dialog: what is said in it, one way on, and a way out.
+// A question in a dialog: what is said in it, and the ways on.
 
-import { button, find, make, say } from "./elements.js";
+import { find, make, say } from "./elements.js";
 
-/** Ask. `way` is [label, run, className]; what `run` throws is said, and the dialog stays. */
-export function dialog(heading, content, [title, run, className]) {
+/** The way out of a question. */
+export const CANCEL = ["Cancel", () => {}];
+
+/** Ask. Each way is [label, run, className]; Enter takes the first. A way that answers false keeps the dialog open, and
+ * so does one that throws: what it throws is said. */
+export function dialog(heading, content, ...ways) {
   const element = find("dialog");
   const status = make("p", { className: "hint", role: "status", "aria-live": "polite" });
-  const form = make("form", { className: "dialog-body stack", method: "dialog", onsubmit: async (event) => {
-    event.preventDefault();
-    yes.disabled = true;
+  const buttons = ways.map(([title, , className = ""], place) => make("button", { type: place ? "button" : "submit", className, textContent: title, onclick: () => place && take(place) }));
+  const form = make("form", { className: "dialog-body stack", method: "dialog", onsubmit: (event) => { event.preventDefault(); take(0); } },
+    make("h2", { id: "dialog-title", textContent: heading }), ...content, status, make("div", { className: "row" }, ...buttons));
+  element.replaceChildren(form);
+  element.showModal();
+
+  async function take(place) {
+    buttons[0].disabled = true;
     try {
-      await run();
-      element.close();
+      if ((await ways[place][1]()) !== false) element.close();
     } catch (error) {
       say(error.message, { error: true, place: status });
     } finally {
-      yes.disabled = false;
+      buttons[0].disabled = false;
     }
-  } });
-  const yes = make("button", { type: "submit", className, textContent: title });
-  form.append(make("h2", { id: "dialog-title", textContent: heading }), ...content, status, make("div", { className: "row" }, yes, button("Cancel", () => element.close())));
-  element.replaceChildren(form);
-  element.showModal();
+  }
 }
 
-/** A field of a dialog: {element, value}. */
+/** A field of a dialog: {element, value, select}. */
 export function field(id, label, value = "") {
   const input = make("input", { id, value, maxLength: 200, autocomplete: "off", required: true });
-  return { element: make("div", { className: "field" }, make("label", { htmlFor: id, textContent: label }), input), value: () => input.value.trim() };
+  return { element: make("div", { className: "field" }, make("label", { htmlFor: id, textContent: label }), input), value: () => input.value.trim(), select: () => input.select() };
 }

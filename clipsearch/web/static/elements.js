@@ -48,6 +48,16 @@ export function announce(text) {
   find("live").textContent = text;
 }
 
+const notes = find("toasts");
+
+/** Notes stand in the dialog that is open: outside it they would lie below, where nothing can be used. */
+function raise() {
+  const open = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
+  if (notes && notes.parentElement !== open) open.append(notes);
+}
+
+for (const change of ["close", "toggle"]) document.addEventListener(change, raise, true);
+
 /** A short note at the foot of the window; with `action: {label, run}` it stays until it is used or closed. */
 export function toast(text, { error = false, action = null } = {}) {
   const note = make("div", { className: error ? "toast error" : "toast" }, make("span", { textContent: text }));
@@ -59,14 +69,15 @@ export function toast(text, { error = false, action = null } = {}) {
     } }));
   } else setTimeout(close, SHOWN_FOR);
   note.append(make("button", { type: "button", className: "plain", textContent: "×", onclick: close, "aria-label": "Close" }));
-  find("toasts").append(note);
+  raise();
+  notes.append(note);
   return close;
 }
 
 /** Tell of an error from server.js: in words, with a way out (sign in, or try again). */
 export function tell(error, again = null) {
   if (error.name === "AbortError") return;
-  let action = again ? { label: "Try again", run: again } : null;
+  let action = again && error.again !== false ? { label: "Try again", run: again } : null;
   if (error.signIn) action = { label: "Sign in", run: () => location.assign(error.signIn) };
   toast(error.message, { error: true, action });
 }
@@ -75,6 +86,12 @@ export function tell(error, again = null) {
 export function notice(heading, sentence, ...ways) {
   return make("div", { className: "notice" }, make("h2", { textContent: heading }),
     sentence ? make("p", { textContent: sentence }) : null, ways.length ? make("p", { className: "ways" }, ...ways) : null);
+}
+
+/** The way on from an error of server.js: sign in, or try again where that can help. */
+export function wayOn(error, again) {
+  if (error.signIn) return make("a", { className: "button main", href: error.signIn, textContent: "Sign in" });
+  return error.again === false ? null : button("Try again", again, "main");
 }
 
 /** A button. */

@@ -20,7 +20,10 @@ export function takeFilters(current, change) {
     if (open) fill(current());
   });
   for (const [id, name] of Object.entries(FIELDS)) {
-    find(id).addEventListener("change", (event) => event.target.validity.valid && change({ ...current(), [name]: event.target.value.trim() }));
+    find(id).addEventListener("change", ({ target }) => {
+      target.setCustomValidity("");
+      if (target.validity.valid) change({ ...current(), [name]: target.value.trim() });
+    });
   }
   find("filter-formats").addEventListener("change", () => {
     change({ ...current(), formats: [...find("filter-formats").querySelectorAll(":checked")].map((one) => one.value) });
@@ -43,11 +46,12 @@ export const none = () => ({ folder: "", contains: "", from: "", to: "", formats
 /** Show the filters of a state in the panel and, as chips that take them away, beside the status. */
 export function showFilters(state) {
   const { filters } = state;
-  const number = filterCount(state);
+  const number = filterCount(state) + (state.collapse ? 1 : 0);
   find("filters-toggle").textContent = number ? `Filters (${number})` : "Filters";
-  find("filters-clear").disabled = !number;
+  find("filters-clear").disabled = !filterCount(state);
   chooseFolder(filters.folder);
   for (const [id, name] of Object.entries(FIELDS)) find(id).value = filters[name];
+  find("filter-to").setCustomValidity(filters.from && filters.to && filters.from > filters.to ? "This is before the first day." : "");
   showFormats(filters.formats);
   find("active-filters").replaceChildren(...inWords(filters).map(([name, value, text]) => make("li", {}, make("button", {
     type: "button", className: "small", dataset: { name, value }, "aria-label": `Take away the filter ${text}`,
@@ -101,6 +105,8 @@ async function fill(filters) {
   const [statistics, taggings] = await Promise.all([
     ask(api("/statistics")).catch(() => null), ask(api("/tags")).catch(() => null)]);
   if (filled !== name) return;
+  // What did not come is asked for again when the panel opens again.
+  if (!statistics || !taggings) filled = null;
   if (statistics) {
     find("filter-folder").replaceChildren(make("option", { value: "", textContent: "any folder" }),
       ...statistics.folders.map(({ folder, images }) => make("option", {
@@ -109,7 +115,8 @@ async function fill(filters) {
     find("filter-folder").value = filters.folder;
     showFormats(filters.formats, statistics.formats.map((one) => one.format).filter(Boolean));
   }
-  await fillTags(taggings ? taggings.taggings ?? [] : []);
+  if (taggings) await fillTags(taggings.taggings ?? []);
+  else find("filter-tag").replaceChildren(make("option", { value: "", textContent: "the tags did not come" }));
 }
 
 async function fillTags(taggings) {

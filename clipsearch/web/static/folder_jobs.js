@@ -1,14 +1,16 @@
 // Runs of the collection: how far they are as the server tells it, how they ended, and a button that stops them.
 
 import { button, count, find, make, tell } from "./elements.js";
+import { keepFor } from "./scopes.js";
 import { ask, collection } from "./server.js";
 
 const SHOWN = 12;
 const PAUSE = 700;
+const PATIENCE = 8; // times that a server may not answer before asking it ends
 const ACTIVE = new Set(["queued", "running"]);
 const WORDS = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "stopped", interrupted: "interrupted" };
 
-/** Show the runs and follow those at work: {watch, sources}; `ended` is called when one ends. */
+/** Show the runs and follow those at work: {watch, busy, sources}; `ended` is called with one that ended. */
 export function startJobs({ ended }) {
   const rows = new Map(); // by id: {element, update, run}
   const followed = new Set();
@@ -24,20 +26,20 @@ export function startJobs({ ended }) {
     show(run);
     if (ACTIVE.has(run.state) && !followed.has(run.id)) {
       followed.add(run.id);
-      listen(run.id, show).then(() => { followed.delete(run.id); ended(); });
+      listen(run.id, show).then(() => { followed.delete(run.id); ended(rows.get(run.id).run); });
     }
   }
   async function load() {
     try {
-      const { jobs } = await ask("/api/v1/jobs");
-      jobs.filter((one) => one.collection === collection()).slice(0, SHOWN).reverse().forEach(watch);
+      const { jobs } = await ask(`/api/v1/jobs?collection=${encodeURIComponent(collection())}&limit=${SHOWN}`);
+      jobs.reverse().forEach(watch);
     } catch (error) {
       tell(error, load);
     }
   }
   load();
   const isFolder = ({ source, kind }) => kind !== "embed" && /^(file:|\/|[A-Za-z]:)/.test(source);
-  return { watch, show, sources: () => [...new Set([...rows.values()].map((one) => one.run).filter(isFolder).map((one) => pathOf(one.source)))] };
+  return { watch, busy: () => followed.size > 0, sources: () => [...new Set([...rows.values()].map((one) => one.run).filter(isFolder).map((one) => pathOf(one.source)))] };
 }
 
 /** Tell of a run until it ends: by server-sent events, and by asking again where those do not come. */
@@ -53,15 +55,22 @@ function listen(id, show) {
   });
 }
 
-async function poll(id, show, resolve) {
+/** Ask until the run has ended; where the server refuses, or says nothing for long, say so and stop. */
+async function poll(id, show, resolve, missed = 0) {
   try {
     const run = await ask(`/api/v1/jobs/${id}`);
     show(run);
     if (!ACTIVE.has(run.state)) return resolve();
+    missed = 0;
   } catch (error) {
-    if (error.status === 404) return resolve();
+    missed += 1;
+    const refused = error.status >= 400 && error.status < 500 && error.status !== 429;
+    if (refused || missed === PATIENCE) {
+      if (error.status !== 404) tell(error, () => poll(id, show, () => {}));
+      return resolve();
+    }
   }
-  return setTimeout(() => poll(id, show, resolve), PAUSE);
+  return setTimeout(() => poll(id, show, resolve, missed), PAUSE * (1 + missed));
 }
 
 function row(first) {
@@ -78,6 +87,7 @@ function row(first) {
       tell(problem);
     }
   }, "small");
+  keepFor("write", stop);
   const title = first.kind === "embed" ? `Embedding by ${first.model || "a further model"}` : pathOf(first.source);
   stop.setAttribute("aria-label", `Stop ${title}`);
   const element = make("li", { className: "job" }, badge, make("span", { className: "one-line source", textContent: title, title }), text, stop, progress, error);
@@ -96,12 +106,16 @@ function row(first) {
   return self;
 }
 
+/** How a run ended, in a sentence. */
+export const ending = (run) => `${pathOf(run.source)}: ${WORDS[run.state] || run.state}${run.error ? `. ${run.error}` : counted(run) && `, ${counted(run)}.`}`;
+
+const counted = (run) => Object.entries(run.counts).filter(([, number]) => number).map(([name, number]) => `${number.toLocaleString("en")} ${name}`).join(", ");
+
 const going = (run) => (run.total ? `${run.done.toLocaleString("en")} of ${run.total.toLocaleString("en")}` : run.state === "queued" ? "waits for the one before" : "looking for images");
 
 function outcome(run) {
-  const parts = Object.entries(run.counts).filter(([, number]) => number).map(([name, number]) => `${number.toLocaleString("en")} ${name}`);
   const when = new Date(run.finished_at || run.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
-  return [parts.join(", ") || count(run.done, "file"), when].join(" · ");
+  return [counted(run) || count(run.done, "file"), when].join(" · ");
 }
 
 function pathOf(source) {

@@ -1,12 +1,13 @@
 // The models of a collection beside each other: the one that answers, those that are ready, and those being embedded.
 
-import { dialog } from "./dialog.js";
+import { CANCEL, dialog } from "./dialog.js";
 import { button, find, make, tell, toast } from "./elements.js";
+import { keepFor } from "./scopes.js";
 import { api, ask, collection } from "./server.js";
 
-const STATES = { active: "answers", ready: "ready", embedding: "being embedded", incomplete: "incomplete" };
+const STATES = { active: "in use", ready: "ready", embedding: "being embedded", incomplete: "incomplete" };
 
-/** Show the models; where the server knows no further ones, the panel stays away. */
+/** Show the models of the collection, and take in what is done to them. */
 export function startModels(jobs) {
   find("add-model").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -22,8 +23,8 @@ export function startModels(jobs) {
       find("models").replaceChildren(...told.models.map(row));
       const known = await ask("/api/v1/models").catch(() => null);
       if (known) find("known-models").replaceChildren(...(known.models || []).map((one) => make("option", { value: one.name })));
-    } catch {
-      find("models-panel").hidden = true;
+    } catch (error) {
+      tell(error, show);
     }
   }
   async function act(run) {
@@ -39,19 +40,20 @@ export function startModels(jobs) {
     const active = one.active;
     const ways = active ? [] : [button("Switch to it", () => askToSwitch(one), "small"), button("Remove", () => askToRemove(one), "small danger")];
     if (!active && one.state !== "ready") ways[0].disabled = true;
+    keepFor("admin", ...ways);
     return make("li", { className: "job" }, make("span", { className: "badge", textContent: STATES[one.state] || one.state }), make("span", { className: "one-line source", textContent: one.name, title: one.name }),
       make("span", { className: "hint number", textContent: `${one.embedded.toLocaleString("en")} of ${one.images.toLocaleString("en")} images` }), ...ways);
   }
   function askToSwitch(one) {
-    dialog(`Answer by ${one.name}?`, [make("p", { textContent: `Searches of ${collection()} use it from then on. The one that answers now stays, to switch back to. Tags have to be applied again.` })],
+    dialog(`Switch to ${one.name}?`, [make("p", { textContent: `Searches of ${collection()} use it from then on. The one in use now stays, to switch back to. Tags have to be applied again.` })],
       ["Switch", async () => {
-        const told = await ask(api("/model"), { method: "PUT", json: { model: one.name } });
-        toast(told.lacking ? `Switched; ${told.lacking} images have no embedding by it.` : "Switched.");
+        await ask(api("/model"), { method: "PUT", json: { model: one.name } });
+        toast("Switched.");
         show();
-      }, "main"]);
+      }, "main"], CANCEL);
   }
   function askToRemove(one) {
     dialog(`Remove ${one.name}?`, [make("p", { textContent: "Its embeddings of this collection are deleted; they can be made again." })],
-      ["Remove", async () => { await ask(`${api("/models")}?model=${encodeURIComponent(one.name)}`, { method: "DELETE" }); show(); }, "danger"]);
+      ["Remove", async () => { await ask(`${api("/models")}?model=${encodeURIComponent(one.name)}`, { method: "DELETE" }); show(); }, "danger"], CANCEL);
   }
 }

@@ -7,6 +7,8 @@ import { api, ask } from "./server.js";
 // Few at once: a large one must not hold the rest up, and a server has a limit for one request.
 const AT_ONCE = 4;
 const LARGEST = 16_000_000;
+// Refusals that are about what was sent: another part may be taken.
+const OF_THESE = new Set([400, 413, 415, 422]);
 
 /** Take images for the collection; `added` is called when some have come in. */
 export function startUploads({ added }) {
@@ -24,7 +26,7 @@ async function upload(files, added) {
   const leaving = new AbortController();
   const stop = button("Stop", () => leaving.abort(), "small");
   find("uploads").prepend(make("div", { className: "upload stack tight" }, make("div", { className: "row" }, status, stop), progress, failed));
-  const told = { added: 0, unchanged: 0, failed: 0 };
+  const told = { added: 0, unchanged: 0, failed: 0, refused: 0, why: "" };
   let done = 0;
   for (const part of parts(files)) {
     say(`${done} of ${count(files.length, "image")} sent`, { place: status });
@@ -38,24 +40,30 @@ async function upload(files, added) {
       }
     } catch (error) {
       if (error.name === "AbortError") break;
-      told.failed += part.length;
-      failed.append(...part.map((file) => make("li", { className: "error", textContent: `${file.name}: ${error.message}` })));
-      if (error.signIn || error.status === 404 || error.code === "unreachable") break;
+      // The server took none of them: that says nothing of the images, and only of these where they are at fault.
+      const all = OF_THESE.has(error.status) ? part.length : files.length - done;
+      Object.assign(told, { refused: told.refused + all, why: error.message });
+      if (error.signIn) status.after(make("a", { className: "button small", href: error.signIn, textContent: "Sign in" }));
+      done += all;
+      progress.value = done;
+      if (!OF_THESE.has(error.status)) break;
+      continue;
     }
     done += part.length;
     progress.value = done;
   }
   stop.remove();
-  say(summary(told, files.length - done), { error: told.failed > 0 && !told.added, place: status });
+  say(summary(told, files.length - done), { error: told.failed + told.refused > 0 && !told.added, place: status });
   added();
 }
 
-function summary({ added, unchanged, failed }, left) {
+function summary({ added, unchanged, failed, refused, why }, left) {
   const parts = [`${count(added, "image")} added`];
   if (unchanged) parts.push(`${unchanged} there already`);
   if (failed) parts.push(`${failed} could not be read`);
   if (left) parts.push(`${left} not sent`);
-  return `${parts.join(", ")}.`;
+  if (refused) parts.push(`${refused} not taken`);
+  return refused ? `${parts.join(", ")}: ${why}` : `${parts.join(", ")}.`;
 }
 
 function* parts(files) {

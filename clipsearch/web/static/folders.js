@@ -1,22 +1,25 @@
 // The view of collections and what fills them: indexing, uploads, failures, statistics, models.
 
 import { addressOf } from "./address.js";
-import { dialog, field } from "./dialog.js";
+import { CANCEL, dialog, field } from "./dialog.js";
 import { find, make, say, tell } from "./elements.js";
 import { showFailures } from "./folder_failures.js";
-import { startJobs } from "./folder_jobs.js";
+import { ending, startJobs } from "./folder_jobs.js";
 import { startModels } from "./folder_models.js";
 import { showStatistics } from "./folder_statistics.js";
 import { startUploads } from "./folder_uploads.js";
+import { refuseStrays } from "./intake.js";
+import { keepFor, may } from "./scopes.js";
 import { api, ask, collection } from "./server.js";
 
 let models = null;
+const asked = new Set(); // runs that were started here and have not ended
 
 export function begin() {
-  for (const element of document.querySelectorAll(".with-script")) element.hidden = false;
-  find("statistics-panel").hidden = find("models-panel").hidden = true;
-  const jobs = startJobs({ ended: refresh });
-  startUploads({ added: refresh });
+  const jobs = startJobs({ ended });
+  if (may("write")) startUploads({ added: refresh });
+  else refuseStrays();
+  keepFor("write", find("index"), find("upload").closest("section"), find("retry"), find("add-model"));
   models = startModels(jobs);
   const form = find("index");
   if (form) {
@@ -30,9 +33,8 @@ export function begin() {
     });
   }
   find("retry").addEventListener("click", () => retry(jobs));
-  find("create").addEventListener("click", create);
-  if (find("rename")) find("rename").addEventListener("click", rename);
-  if (find("delete")) find("delete").addEventListener("click", remove);
+  for (const [id, run] of [["create", create], ["rename", rename], ["delete", remove]]) if (find(id)) find(id).addEventListener("click", run);
+  document.body.dataset.ready = "yes";
   refresh();
 }
 
@@ -40,12 +42,20 @@ async function index(jobs, source, retryFailed) {
   if (!source) return say("Say which folder.", { error: true });
   say("");
   try {
-    jobs.watch(await ask(api("/jobs"), { json: { source, retry_failed: retryFailed } }));
-    return say("It is running; you can leave this page.");
+    const run = await ask(api("/jobs"), { json: { source, retry_failed: retryFailed } });
+    asked.add(run.id);
+    say("It is running; you can leave this page.");
+    return jobs.watch(run);
   } catch (error) {
     if (error.signIn) tell(error);
     return say(error.message, { error: true });
   }
+}
+
+/** What was said of a run that began here holds no more once it has ended. */
+function ended(run) {
+  if (asked.delete(run.id) && !asked.size) say(ending(run), { error: run.state === "failed" });
+  refresh();
 }
 
 /** Index again every folder that was indexed before, with what failed in it. */
@@ -69,8 +79,8 @@ async function refresh() {
     return; // no collection yet: there is nothing to show of it
   }
   showFailures();
-  showStatistics();
-  models.show();
+  await showStatistics();
+  models.show(); // below the statistics, which would push it down
 }
 
 const visit = (name) => location.assign(addressOf({ collection: name }, "/folders"));
@@ -78,12 +88,12 @@ const visit = (name) => location.assign(addressOf({ collection: name }, "/folder
 function create() {
   const name = field("new-name", "Name");
   dialog("New collection", [make("p", { className: "quiet", textContent: "A collection is a set of images with one model, searched on its own." }), name.element],
-    ["Make it", () => ask("/api/v1/collections", { json: { name: name.value() } }).then((made) => visit(made.name)), "main"]);
+    ["Make it", () => ask("/api/v1/collections", { json: { name: name.value() } }).then((made) => visit(made.name)), "main"], CANCEL);
 }
 
 function rename() {
   const name = field("new-name", "New name", collection());
-  dialog(`Rename ${collection()}`, [name.element], ["Rename", () => ask(api(), { method: "PATCH", json: { name: name.value() } }).then((made) => visit(made.name)), "main"]);
+  dialog(`Rename ${collection()}`, [name.element], ["Rename", () => ask(api(), { method: "PATCH", json: { name: name.value() } }).then((made) => visit(made.name)), "main"], CANCEL);
 }
 
 function remove() {
@@ -94,5 +104,5 @@ function remove() {
       if (name.value() !== old) throw new Error(`That is not ${old}.`);
       await ask(api(), { method: "DELETE" });
       location.assign("/folders");
-    }, "danger"]);
+    }, "danger"], CANCEL);
 }

@@ -172,6 +172,11 @@ export class Grid {
     this.update();
   }
 
+  /** How many results it takes to fill the list down to the foot of the window. */
+  reach() {
+    return this.rows.length ? this.rows[rowAt(this.rows, this.scrolled() + innerHeight)].end : 0;
+  }
+
   /** Give a result's tile the focus. */
   focus(place) {
     if (place < 0 || place >= (this.rows.at(-1)?.end ?? 0)) return;

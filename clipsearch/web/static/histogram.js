@@ -32,6 +32,7 @@ export function showCut(state, answer) {
   if (!answer) return;
   const { histogram } = answer;
   if (histogram && histogram.counts.length) bars(histogram);
+  else none();
   const slider = find("cut-slider");
   slider.disabled = !scores;
   if (!scores) return;
@@ -44,6 +45,13 @@ export function showCut(state, answer) {
   paint(least);
   if (state.cut === "auto" && !answer.cut) find("cut-value").textContent = "no automatic cut here";
   else say(least, state.cut === "auto");
+}
+
+// No image passes the filters: there is nothing to cut off.
+function none() {
+  scores = null;
+  find("cut-bars").replaceChildren();
+  find("cut-value").textContent = "";
 }
 
 function bars({ edges, counts, min_score_cut: cut }) {

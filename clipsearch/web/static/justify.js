@@ -7,7 +7,7 @@ const NARROWEST = 0.5;
 const WIDEST = 2.6;
 
 /** The height that rows have where that fills the width. */
-export const usualHeight = (width) => (width < 480 ? 132 : width < 900 ? 168 : width < 1700 ? 204 : 236);
+export const usualHeight = (width) => (width < 480 ? 132 : width < 900 ? 168 : width < 1700 ? 204 : width < 2200 ? 236 : 288);
 
 export function shapeOf({ width, height }) {
   return width && height ? Math.min(WIDEST, Math.max(NARROWEST, width / height)) : 1;

@@ -2,6 +2,7 @@
 
 import { addressOf } from "./address.js";
 import { button, count, make, say, tell } from "./elements.js";
+import { keepFor } from "./scopes.js";
 import { api, ask, collection } from "./server.js";
 
 const SHOWN = 12;
@@ -11,6 +12,7 @@ export function applyPanel(state) {
   const status = make("p", { className: "hint", role: "status", "aria-live": "polite" });
   const counts = make("div", {});
   const run = button("Apply as tags", apply);
+  keepFor("write", run);
   const element = make("section", { className: "card stack tight", "aria-label": "Tags" }, make("h2", { textContent: "Tags" }),
     make("p", { className: "hint", textContent: `Label every image of ${collection()} with the saved version of this set, so that searches can be narrowed by label.` }), make("p", { className: "row" }, run), status, counts);
 
@@ -22,7 +24,7 @@ export function applyPanel(state) {
       say(`${count(report.tagged, "image")} tagged, ${report.unchanged.toLocaleString("en")} had their tags.`, { place: status });
       await show();
     } catch (error) {
-      say(error.message, { error: true, place: status });
+      say("", { place: status });
       tell(error, apply);
     } finally {
       run.disabled = false;

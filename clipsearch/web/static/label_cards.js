@@ -2,9 +2,10 @@
 
 import { button, count, make } from "./elements.js";
 import { exampleStrip } from "./label_examples.js";
-import { numberField } from "./label_fields.js";
+import { awaited, numberField } from "./label_fields.js";
 
 const DRAWN = 40;
+const BEST = 8;
 
 /** The cards of a draft: {element, draw, strips}; `strips` has a place for the best images of each label, by name. */
 export function labelCards(draft, { changed, readOnly }) {
@@ -13,6 +14,7 @@ export function labelCards(draft, { changed, readOnly }) {
   const more = button("Show more labels", () => { drawn += DRAWN; draw(); }, "small");
   const strips = new Map();
   const cards = new Map();
+  const atFirst = new Set(draft.labels);
   let drawn = DRAWN;
 
   const wanted = () => {
@@ -50,7 +52,7 @@ export function labelCards(draft, { changed, readOnly }) {
 
   function card(one) {
     const id = `label-${one.key}`;
-    const strip = make("ul", { className: "thumbs best" });
+    const strip = make("ul", { className: "thumbs best" }, ...(atFirst.has(one) ? awaited(BEST) : []));
     const told = make("span", { className: "hint number" });
     strips.set(one.key, { strip, told });
     const name = make("input", { id, className: "label-name", value: one.name, disabled: readOnly, autocomplete: "off", maxLength: 200,

@@ -68,6 +68,14 @@ export function missing(draft) {
   return null;
 }
 
+export const NAME_RULE = "200 characters at most, without slashes.";
+
+/** Why a label set cannot have this name; null where it can, or where none is given yet. */
+export function nameFault(name) {
+  if (/[/\\]/.test(name)) return "The name of a label set has no slashes.";
+  return [".", ".."].includes(name.trim()) ? "The name of a label set is more than dots." : null;
+}
+
 /** Names of labels in a text with commas or lines. */
 export const names = (text) => trimmed(text.split(/[\n,;]/));
 

@@ -3,60 +3,68 @@
 import { button, count, find, make, say, set } from "./elements.js";
 import { applyPanel } from "./label_apply.js";
 import { labelCards } from "./label_cards.js";
-import { AGGREGATES, MODES, label, missing, names, same } from "./label_draft.js";
+import { AGGREGATES, MODES, NAME_RULE, label, missing, nameFault, names, same } from "./label_draft.js";
 import { numberField } from "./label_fields.js";
 import { startPreview } from "./label_preview.js";
 import { history, remove, save, saveAs } from "./label_saving.js";
 import { addressOf } from "./address.js";
+import { may } from "./scopes.js";
 import { collection } from "./server.js";
 
 /** Open a set in `place`; `ways` are {visit, saved, leave}. Answers {dirty, state, close}. */
 export function openEditor(place, state, ways) {
   const { draft } = state;
-  let closed = false;
+  const fixed = Boolean(state.readOnly) || !may("write");
   const status = make("p", { className: "editor-status", role: "status", "aria-live": "polite" });
   const changed = () => {
-    const why = missing(draft);
+    const fault = state.name ? null : nameFault(draft.name);
+    const why = missing(draft) || fault;
     const dirty = isDirty();
-    set(head.save, { disabled: Boolean(state.readOnly) || Boolean(why) || !dirty });
-    say(why || (state.readOnly ? "" : dirty ? "Not saved yet" : ""), { place: status });
+    set(head.save, { disabled: fixed || Boolean(why) || !dirty });
+    if (head.name) set(head.name, { "aria-invalid": fault ? "true" : null });
+    say(fixed ? "" : why || (dirty ? "Not saved yet" : ""), { place: status, error: Boolean(fault) && why === fault });
     preview.update();
   };
-  const isDirty = () => !closed && !state.readOnly && !state.gone && (!same(draft, state.saved) || (!state.name && draft.labels.length > 0));
-  const cards = labelCards(draft, { changed, readOnly: Boolean(state.readOnly) });
-  const preview = startPreview(draft, { cards, changed });
-  const head = header(state, ways, status, isDirty);
+  const isDirty = () => !fixed && !state.gone && (!same(draft, state.saved) || (!state.name && draft.labels.length > 0));
+  const cards = labelCards(draft, { changed, readOnly: fixed });
+  const preview = startPreview(draft, { cards, changed, readOnly: fixed });
+  const head = header(state, ways, status, { isDirty, changed });
   place.replaceChildren(head.element, warnings(state), make("div", { className: "editing" },
-    make("div", { className: "stack" }, rules(draft, changed, state.readOnly), adding(draft, cards, changed, state.readOnly), cards.element),
+    make("div", { className: "stack" }, rules(draft, changed, fixed), adding(draft, cards, changed, fixed), cards.element),
     make("aside", { className: "stack", "aria-label": "Preview" }, preview.element, state.name && !state.readOnly ? applyPanel(state) : null)));
   changed();
   if (!state.name && !draft.labels.length) find("set-name").focus();
   return {
     dirty: isDirty,
-    state: () => ({ ...state, draft, closed: false }),
+    state: () => ({ ...state, draft }),
     close: () => { preview.stop(); place.replaceChildren(); },
   };
 }
 
-function header(state, ways, status, isDirty) {
+function header(state, ways, status, { isDirty, changed }) {
   const { draft } = state;
   const back = make("a", { className: "hint", href: addressOf({ collection: collection() }, "/labels"), textContent: "← All label sets" });
-  const input = state.name ? null : make("input", { id: "set-name", value: draft.name, placeholder: "pets", maxLength: 200, autocomplete: "off",
-    oninput: () => { draft.name = input.value; } });
+  const input = state.name ? null : make("input", { id: "set-name", value: draft.name, placeholder: "pets", maxLength: 200, autocomplete: "off", "aria-describedby": "set-name-rule",
+    oninput: () => { draft.name = input.value; changed(); } });
+  const barred = !may("write");
   const saveButton = button(state.version ? `Bring version ${state.version} back` : "Save", () => save(state, ways), "main");
-  const more = state.readOnly ? [button("Copy it to change it", () => saveAs(state, ways), "main")] : [saveButton];
+  const more = barred ? [] : state.readOnly ? [button("Copy it to change it", () => saveAs(state, ways), "main")] : [saveButton];
   if (state.name) {
     more.push(make("a", { className: "button", href: `/api/v1/label-sets/${encodeURIComponent(state.name)}/file?form=yaml`, textContent: "Export" }));
-    if (!state.readOnly) more.push(button("Copy", () => saveAs(state, ways)), button("History", () => history(state, ways)), button("Delete…", () => remove(state, ways, isDirty), "danger"));
+    if (!state.readOnly) more.push(button("History", () => history(state, ways)));
+    if (!state.readOnly && !barred) more.push(button("Copy", () => saveAs(state, ways)), button("Delete…", () => remove(state, ways, isDirty), "danger"));
   }
   const title = state.name ? make("h1", { textContent: state.name }) : make("h1", { textContent: "New label set" });
   const version = state.name && !state.readOnly ? `version ${draft.version}` : state.readOnly ? "comes with clipsearch; copy it to change it" : "";
   return {
     save: saveButton,
+    name: input,
     element: make("header", { className: "lead" }, make("p", {}, back),
       make("div", { className: "row" }, make("div", { className: "row" }, title, version ? make("span", { className: "badge", textContent: version }) : null),
         make("div", { className: "row" }, status, ...more)),
-      input ? make("div", { className: "field narrow" }, make("label", { htmlFor: "set-name", textContent: "Name" }), input) : null),
+      input ? make("div", { className: "field narrow" }, make("label", { htmlFor: "set-name", textContent: "Name" }), input,
+        make("span", { className: "hint", id: "set-name-rule", textContent: NAME_RULE })) : null,
+      barred ? make("p", { className: "hint", textContent: "Your key may read only: to change label sets, sign in with one that may write." }) : null),
   };
 }
 

@@ -31,21 +31,29 @@ export function exampleStrip(label, { changed, readOnly }) {
     }));
   }
   async function take(files) {
-    status.textContent = "Looking at them…";
+    let done = 0;
     try {
-      const form = new FormData();
-      form.append("collection", collection());
-      files.slice(0, AT_ONCE).forEach((file) => form.append("image", file, file.name || "pasted image"));
-      const { examples } = await ask("/api/v1/examples", { method: "POST", body: form });
-      examples.forEach((one, place) => pictures.set(one.digest, URL.createObjectURL(files[place])));
-      add(label, examples);
-      draw();
-      changed();
+      while (done < files.length) {
+        status.textContent = files.length > AT_ONCE ? `Looking at them, ${done} of ${files.length} so far…` : "Looking at them…";
+        const part = files.slice(done, done + AT_ONCE);
+        await keep(part);
+        done += part.length;
+      }
     } catch (error) {
-      tell(error, () => take(files));
+      tell(error, () => take(files.slice(done)));
     } finally {
       status.textContent = "";
     }
+  }
+  async function keep(files) {
+    const form = new FormData();
+    form.append("collection", collection());
+    files.forEach((file) => form.append("image", file, file.name || "pasted image"));
+    const { examples } = await ask("/api/v1/examples", { method: "POST", body: form });
+    examples.forEach((one, place) => pictures.set(one.digest, URL.createObjectURL(files[place])));
+    add(label, examples);
+    draw();
+    changed();
   }
   label.drawExamples = draw;
   if (!readOnly) takeChoices(field, take);

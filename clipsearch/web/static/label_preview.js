@@ -5,15 +5,16 @@ import { bars, percent, verdict } from "./bars.js";
 import { button, count, fileName, find, make, say, tell } from "./elements.js";
 import { bodyOf, missing } from "./label_draft.js";
 import { addStored } from "./label_examples.js";
+import { awaited } from "./label_fields.js";
 import { api, ask, thumbnail } from "./server.js";
 
 const PAUSE = 350;
 const SHOWN = 24;
 
 /** Starts with the first update: {element, update, stop}. */
-export function startPreview(draft, { cards, changed }) {
+export function startPreview(draft, { cards, changed, readOnly }) {
   const status = make("p", { className: "hint", role: "status", "aria-live": "polite" });
-  const grid = make("ul", { className: "preview-grid", "aria-label": "Images with their labels" });
+  const grid = make("ul", { className: "preview-grid", "aria-label": "Images with their labels" }, ...(missing(draft) ? [] : awaited(SHOWN)));
   const element = make("section", { className: "card stack tight" }, make("h2", { textContent: "On your images" }), status, grid);
   const tiles = new Map();
   let timer = null, running = null, last = "", images = new Map();
@@ -37,6 +38,7 @@ export function startPreview(draft, { cards, changed }) {
     } catch (error) {
       if (error.name === "AbortError") return;
       last = "";
+      for (const place of document.querySelectorAll("#editor .awaited")) place.remove();
       say(error.code === "collection_not_found" ? "There are no images yet. Index a folder under Folders, and see here what the labels make of it." : error.message, { error: error.code !== "collection_not_found", place: status });
     } finally {
       if (running === mine) grid.classList.remove("waiting");
@@ -89,7 +91,7 @@ export function startPreview(draft, { cards, changed }) {
     dialog.replaceChildren(make("div", { className: "dialog-body stack" }, make("h2", { id: "dialog-title", className: "one-line", textContent: fileName(image.uri) }),
       make("img", { className: "large", src: thumbnail(image, 960), alt: fileName(image.uri) }),
       result ? make("div", { className: "stack tight" }, verdict(result), bars(result.predictions)) : null,
-      make("div", { className: "row" }, make("div", { className: "field" }, make("label", { htmlFor: "example-of", textContent: "It shows" }), select), add, button("Close", () => dialog.close()))));
+      make("div", { className: "row" }, ...(readOnly ? [] : [make("div", { className: "field" }, make("label", { htmlFor: "example-of", textContent: "It shows" }), select), add]), button("Close", () => dialog.close()))));
     dialog.showModal();
   }
 

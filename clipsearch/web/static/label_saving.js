@@ -1,22 +1,12 @@
 // Save, copy, delete and look back at a label set; what others saved in between is never lost silently.
 
 import { addressOf } from "./address.js";
-import { button, find, make, say, tell, toast } from "./elements.js";
-import { bodyOf, draftOf } from "./label_draft.js";
+import { CANCEL, dialog, field } from "./dialog.js";
+import { find, make, tell, toast } from "./elements.js";
+import { NAME_RULE, bodyOf, draftOf, nameFault } from "./label_draft.js";
 import { ask, collection } from "./server.js";
 
 const path = (name) => `/api/v1/label-sets/${encodeURIComponent(name)}`;
-
-/** Ask in a dialog: heading, what to say, and ways as [label, run, className]; a way that answers false keeps it open. */
-export function inDialog(heading, content, ...ways) {
-  const dialog = find("dialog");
-  const buttons = ways.map(([title, run, className]) => button(title, async () => {
-    if ((await run()) !== false) dialog.close();
-  }, className));
-  dialog.replaceChildren(make("div", { className: "dialog-body stack" }, make("h2", { id: "dialog-title", textContent: heading }), ...content, make("div", { className: "row" }, ...buttons)));
-  dialog.showModal();
-  return { dialog, buttons };
-}
 
 const paragraph = (text) => make("p", { textContent: text });
 
@@ -29,7 +19,7 @@ export async function save(state, ways) {
     if (now.version !== draft.version) return await conflict(state, ways, now);
     return await put(state, ways);
   } catch (error) {
-    if (error.status === 404) return inDialog("Someone deleted this label set", [paragraph("What you wrote is still here. Saving makes the set again.")],
+    if (error.status === 404) return dialog("Someone deleted this label set", [paragraph("What you wrote is still here. Saving makes the set again.")],
       ["Make it again", () => put(state, ways), "main"], ["Leave it", () => {}]);
     return tell(error, () => save(state, ways));
   }
@@ -55,7 +45,7 @@ function done(state, saved) {
 async function conflict(state, ways, now) {
   const { versions } = await ask(`${path(state.name)}/versions`);
   const changes = versions.filter((one) => one.version > state.draft.version).flatMap((one) => one.changes);
-  inDialog("Someone saved this set in between", [paragraph(`It is version ${now.version} now; you began with ${state.draft.version}. They changed:`),
+  dialog("Someone saved this set in between", [paragraph(`It is version ${now.version} now; you began with ${state.draft.version}. They changed:`),
     make("ul", {}, ...(changes.length ? changes : ["something that can no longer be told"]).map((one) => make("li", { textContent: one }))),
     paragraph("If you save yours, theirs stays in the history.")],
   ["Save mine", () => { state.draft.version = now.version; return put(state, ways); }, "main"],
@@ -69,6 +59,7 @@ async function create(state, ways) {
     toast("Give the label set a name.", { error: true });
     return find("set-name").focus();
   }
+  if (nameFault(name)) return find("set-name").focus(); // the field says why
   try {
     const saved = await ask("/api/v1/label-sets", { json: { ...bodyOf(draft), name } });
     state.gone = true;
@@ -84,35 +75,27 @@ async function create(state, ways) {
 /** Save what is open under another name. */
 export function saveAs(state, ways) {
   const usual = state.readOnly ? state.name.replace("builtin:", "") : `${state.name} copy`;
-  const input = make("input", { id: "copy-name", value: usual, maxLength: 200 });
-  const status = make("p", { role: "status" });
+  const name = field("copy-name", "Name of the copy", usual);
   const copy = async () => {
     try {
-      const saved = await ask("/api/v1/label-sets", { json: { ...bodyOf(state.draft), name: input.value.trim() } });
+      const saved = await ask("/api/v1/label-sets", { json: { ...bodyOf(state.draft), name: name.value() } });
       toast(`Copied to ${saved.name}.`);
       ways.visit({ set: saved.name });
-      return true;
     } catch (error) {
-      say(error.status === 409 ? "There is a set of this name. Choose another." : error.message, { error: true, place: status });
-      input.focus();
-      return false;
+      name.select();
+      throw error.status === 409 ? new Error("There is a set of this name. Choose another.") : error;
     }
   };
-  const { buttons } = inDialog("Copy this label set", [make("div", { className: "field" }, make("label", { htmlFor: "copy-name", textContent: "Name of the copy" }), input), status], ["Copy", copy, "main"], ["Cancel", () => {}]);
-  input.addEventListener("keydown", (event) => event.key === "Enter" && buttons[0].click());
-  input.select();
+  dialog("Copy this label set", [name.element, make("p", { className: "hint", textContent: NAME_RULE })], ["Copy", copy, "main"], CANCEL);
+  name.select();
 }
 
 export function remove(state, ways, isDirty) {
-  inDialog(`Delete ${state.name}?`, [paragraph(`Its versions, the tags that were made with it and what was decided in reviews go with it.${isDirty() ? " So does what you have not saved." : ""} This cannot be undone.`)],
+  dialog(`Delete ${state.name}?`, [paragraph(`Its versions, the tags that were made with it and what was decided in reviews go with it.${isDirty() ? " So does what you have not saved." : ""} This cannot be undone.`)],
     ["Delete", async () => {
-      try {
-        await ask(path(state.name), { method: "DELETE" });
-        state.gone = true;
-        ways.leave();
-      } catch (error) {
-        tell(error);
-      }
+      await ask(path(state.name), { method: "DELETE" });
+      state.gone = true;
+      ways.leave();
     }, "danger"], ["Keep it", () => {}]);
 }
 
@@ -124,7 +107,7 @@ export async function history(state, ways) {
       onclick: (event) => { event.preventDefault(); find("dialog").close(); ways.visit({ set: state.name, version: one.version }); } }),
     make("span", { className: "hint", textContent: ` ${new Date(one.made_at).toLocaleString("en")} · ${one.labels} labels` }),
     make("ul", { className: "hint" }, ...one.changes.map((change) => make("li", { textContent: change }))));
-    inDialog("History", [make("ol", { className: "versions" }, ...versions.map(row))], ["Close", () => {}]);
+    dialog("History", [make("ol", { className: "versions" }, ...versions.map(row))], ["Close", () => {}]);
   } catch (error) {
     tell(error);
   }

@@ -5,6 +5,7 @@ import { button, find, isPlainClick, make, notice, tell } from "./elements.js";
 import { refuseStrays } from "./intake.js";
 import { draftOf } from "./label_draft.js";
 import { openEditor } from "./label_editor.js";
+import { may } from "./scopes.js";
 import { ask, collection } from "./server.js";
 
 // What was changed and not saved, by the address that shows it: going back and forward loses nothing.
@@ -15,7 +16,6 @@ let asked = 0;
 const isBuiltIn = (name) => name.startsWith("builtin:");
 
 export function begin() {
-  for (const element of document.querySelectorAll(".with-script")) element.hidden = false;
   refuseStrays();
   find("list").addEventListener("click", (event) => {
     const link = event.target.closest("a[data-open], a#new");
@@ -23,16 +23,17 @@ export function begin() {
     event.preventDefault();
     visit(link.dataset.open ? { set: link.dataset.open } : { new: true });
   });
-  find("import").addEventListener("change", importFile);
+  if (find("import")) find("import").addEventListener("change", importFile);
   addEventListener("beforeunload", (event) => {
     if ([...kept.values()].some((one) => one.dirty()) || (opened && opened.editor.dirty())) event.preventDefault();
   });
   onReturn(show);
+  document.body.dataset.ready = "yes";
   show();
 }
 
 /** Go to a set (or the list, with nothing), as a new entry of the history. */
-export function visit(what, options) {
+function visit(what, options) {
   go({ ...what, collection: collection() }, options);
   return show();
 }
@@ -60,15 +61,22 @@ async function show() {
   } catch (error) {
     if (mine !== asked) return null;
     find("editor").replaceChildren(make("h1", { textContent: said.get("set") || "Label set" }), notice("This label set cannot be shown", error.message, back(),
-      error.signIn ? make("a", { className: "button main", href: error.signIn, textContent: "Sign in" }) : button("Try again", show, "main")));
+      again(error)));
   }
   return null;
 }
 
-export const back = () => make("a", { className: "button", href: addressOf({ collection: collection() }), textContent: "All label sets" });
+const back = () => make("a", { className: "button", href: addressOf({ collection: collection() }), textContent: "All label sets" });
+
+/** A way on from an error; nothing where the same would be refused again. */
+function again(error) {
+  if (error.signIn) return make("a", { className: "button main", href: error.signIn, textContent: "Sign in" });
+  return error.again ? button("Try again", show, "main") : "";
+}
 
 /** What the editor starts from: the draft, and what it is compared with. */
 async function stateOf(said) {
+  if (said.get("new") && !may("write")) throw new Error("Your key may read only: to make label sets, sign in with one that may write.");
   if (said.get("new")) return { draft: draftOf(), saved: draftOf(), name: "" };
   const name = said.get("set");
   if (isBuiltIn(name)) {

@@ -4,6 +4,7 @@ import { find } from "./elements.js";
 import { term } from "./query.js";
 
 const largest = Number(document.body.dataset.maxUpload);
+const MOST = 20; // images are held while one may come back to them; of more, the last ones
 const held = new Map();
 let counted = 0;
 
@@ -14,10 +15,16 @@ export function pictureTerm(file, refuse) {
   else {
     // Never again the key of another image, also after a reload: the history keeps keys longer than we keep images.
     const key = `${Date.now()}.${(counted += 1)}`;
-    held.set(key, { file, preview: URL.createObjectURL(file), data: null });
+    held.set(key, { file, preview: URL.createObjectURL(file) });
+    if (held.size > MOST) free(held.keys().next().value);
     return term("picture", file.name || "pasted image", 1, { key });
   }
   return null;
+}
+
+function free(key) {
+  URL.revokeObjectURL(held.get(key).preview);
+  held.delete(key);
 }
 
 /** The preview's address, null where the image is not held (any more). */
@@ -29,13 +36,12 @@ export const isLost = (one) => one.kind === "picture" && !held.has(one.key);
 /** The image as a data URL, which the API takes as base64. */
 export async function dataOf(one) {
   const picture = held.get(one.key);
-  picture.data ??= await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);
     reader.onerror = () => reject(new Error(`${one.value} cannot be read.`));
     reader.readAsDataURL(picture.file);
   });
-  return picture.data;
 }
 
 /** Take images from the file chooser, the clipboard and from being dropped anywhere on the page. */

@@ -14,26 +14,31 @@ const SORTS = ["relevance", "newest", "oldest"];
 
 export const term = (kind, value, weight = 1, more = {}) => ({ kind, value, weight, ...more });
 
-/** The state that an address means; what it cannot mean is left out. */
+/** The state that an address means; what it cannot mean is left out and named in `unread`. */
 export function fromArguments(values) {
-  const similar = identity(values.get("similar"));
-  const least = values.get("min_score");
-  const cut = values.get("all") === "1" ? "all" : least !== null && isFinite(least) && least !== "" ? clamp(Number(least), -1, 1) : "auto";
-  const sort = values.get("sort");
-  return {
-    text: values.get("q") || "",
-    terms: [...(similar ? [term("image", similar)] : []), ...values.getAll("term").map(readTerm).filter(Boolean)],
-    filters: {
-      folder: values.get("folder") || "", contains: values.get("contains") || "",
-      from: day(values.get("from")), to: day(values.get("to")),
-      formats: values.getAll("format"), tags: values.getAll("tag"),
-      minWidth: identity(values.get("min_width")) || "", minHeight: identity(values.get("min_height")) || "",
-    },
-    sort: SORTS.includes(sort) ? sort : "relevance",
-    cut,
-    collapse: values.get("collapse") === "1",
-    open: identity(values.get("open")),
+  const unread = [];
+  const one = (name, read, given = values.get(name)) => {
+    const held = read(given);
+    if (given && (held === null || held === "")) unread.push(`${name}=${given}`);
+    return held;
   };
+  const similar = one("similar", identity);
+  const least = one("min_score", (text) => (text && isFinite(text) ? clamp(Number(text), -1, 1) : null));
+  const state = {
+    text: plain(values.get("q")),
+    terms: [...(similar ? [term("image", similar)] : []), ...values.getAll("term").map((text) => one("term", readTerm, text)).filter(Boolean)],
+    filters: {
+      folder: plain(values.get("folder")), contains: plain(values.get("contains")),
+      from: one("from", day), to: one("to", day),
+      formats: values.getAll("format"), tags: values.getAll("tag"),
+      minWidth: one("min_width", pixels), minHeight: one("min_height", pixels),
+    },
+    sort: one("sort", (text) => (SORTS.includes(text) ? text : "")) || "relevance",
+    cut: values.get("all") === "1" ? "all" : least ?? "auto",
+    collapse: values.get("collapse") === "1",
+    open: one("open", identity),
+  };
+  return { ...state, unread };
 }
 
 /** The address's arguments for a state. A single stored image is `similar`, which also works without JavaScript. */
@@ -109,4 +114,13 @@ function readTerm(text) {
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const identity = (text) => (/^[1-9][0-9]{0,14}$/.test(text || "") ? Number(text) : null);
-const day = (text) => (/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(text || "") ? text : "");
+const pixels = (text) => { const number = identity(text); return number && number <= 1e6 ? number : ""; };
+// No file and no model knows the character that ends texts elsewhere.
+const plain = (text) => (text || "").replaceAll("\0", "");
+
+/** A day that the calendar has: there is no 31st of June. */
+function day(text) {
+  if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(text || "")) return "";
+  const moment = new Date(`${text}T00:00:00Z`);
+  return !isNaN(moment) && moment.toISOString().startsWith(text) ? text : "";
+}

@@ -3,6 +3,7 @@
 import { addressOf, go, here, onReturn } from "./address.js";
 import { button, count, find, isPlainClick, make, notice, say, tell, toast } from "./elements.js";
 import { stage } from "./review_stage.js";
+import { keepFor, may } from "./scopes.js";
 import { api, ask, collection, thumbnail } from "./server.js";
 
 const PAGE = 20;
@@ -15,6 +16,7 @@ export function begin() {
   find("leave").addEventListener("click", (event) => follow(event, event.currentTarget));
   document.addEventListener("keydown", (event) => run && run.stage && run.stage.key(event));
   onReturn(show);
+  document.body.dataset.ready = "yes";
   show();
 }
 
@@ -84,7 +86,7 @@ async function more(mine) {
 /** Decide on the image that is shown: {decision, labels}. The next one is shown at once, and the server told meanwhile. */
 function decide(body) {
   const mine = run, entry = mine.entries[mine.at];
-  if (!entry) return;
+  if (!entry || !may("write")) return;
   mine.entries.splice(mine.at, 1);
   mine.decided.push(entry);
   note(mine, body.decision, 1);
@@ -169,7 +171,8 @@ async function empty(mine) {
 const quoted = (text) => (/^[\w.:-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 function cannot(error) {
-  const again = error.status === 409 ? button("Tag anew", anew, "main") : button("Try again", show, "main");
+  const again = error.status === 409 ? button("Tag anew", anew, "main") : error.again ? button("Try again", show, "main") : "";
+  if (error.status === 409) keepFor("write", again);
   const way = error.signIn ? make("a", { className: "button main", href: error.signIn, textContent: "Sign in" }) : again;
   find("stage").replaceChildren(notice(error.status === 409 ? "The tags have to be made first" : "This cannot be reviewed", error.message, way,
     make("a", { className: "button", href: addressOf({ collection: collection() }, "/labels"), textContent: "Label sets" })));

@@ -2,10 +2,13 @@
 
 import { percent } from "./bars.js";
 import { button, fileName, make } from "./elements.js";
+import { keepFor, may } from "./scopes.js";
 import { thumbnail } from "./server.js";
 
 const KEYS = 9;
 const SHOWN = 60;
+// These count also when no image is left to decide on: the last decision can still be taken back.
+const BACK = new Set(["u", "U", "Backspace"]);
 
 /** The stage of a set: {show, key}. `ways` are {decide, undo, move}. */
 export function stage({ labels, mode }, { decide, undo, move }) {
@@ -20,7 +23,7 @@ export function stage({ labels, mode }, { decide, undo, move }) {
   const accept = button("", () => confirm(), "main big");
   const parts = make("div", { className: "review" },
     make("figure", { className: "review-figure" }, image, caption),
-    make("div", { className: "stack" }, guess,
+    make("div", { className: "stack" }, guess, may("write") ? null : make("p", { className: "hint", textContent: "Your key may read only: to decide, sign in with one that may write." }),
       make("div", { className: "row" }, accept, button("None of them", () => decide({ decision: "correct", labels: [] }), "big"), button("Skip", () => decide({ decision: "skip" }), "big"), button("Undo", undo, "big")),
       filter, list,
       make("div", { className: "row" }, button("← Before", () => move(-1), "small plain"), button("After →", () => move(1), "small plain")),
@@ -38,6 +41,7 @@ export function stage({ labels, mode }, { decide, undo, move }) {
     const sure = best ? ` ${percent(best.probability)}` : "";
     guess.replaceChildren("The model says: ", make("strong", { textContent: entry.labels.join(", ") || "none of them" }), make("span", { className: "quiet number", textContent: sure }));
     draw();
+    keepFor("write", parts.querySelector(".row"));
     if (place !== at || !at.contains(parts)) at.replaceChildren(parts);
     place = at;
     if (!parts.contains(document.activeElement) || document.activeElement === filter) accept.focus({ preventScroll: true });
@@ -60,6 +64,7 @@ export function stage({ labels, mode }, { decide, undo, move }) {
     one.append(...(at < KEYS ? [make("kbd", { textContent: String(at + 1), "aria-hidden": "true" })] : []), make("span", { className: "one-line", textContent: label }),
       make("span", { className: "hint number", textContent: share === undefined ? "" : percent(share) }));
     one.title = label;
+    keepFor("write", one);
     one.setAttribute("aria-pressed", String(chosen.has(label)));
     if (at < KEYS) one.setAttribute("aria-keyshortcuts", String(at + 1));
     return one;
@@ -90,7 +95,7 @@ export function stage({ labels, mode }, { decide, undo, move }) {
   }
   /** What a key means; keys that belong to a field or a control stay with it. */
   function key(event) {
-    if (!entry || !parts.isConnected || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (!entry || !(parts.isConnected || BACK.has(event.key)) || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const { target } = event;
     if (target === filter) return inFilter(event);
     if (target.closest("input, textarea, select, dialog, header.bar, .toast, a")) return;

@@ -3,12 +3,14 @@
 
 import { addressOf, go, here, onReturn } from "./address.js";
 import { showChips, takeTexts } from "./chips.js";
-import { announce, button, count, find, isPlainClick, make, notice, say, toast } from "./elements.js";
+import { announce, button, find, isPlainClick, make, notice, say, tell, toast, wayOn } from "./elements.js";
 import { Feed } from "./feed.js";
 import { none, showFilters, takeFilters } from "./filters.js";
 import { Grid, skeleton } from "./grid.js";
 import { showCut, takeCut } from "./histogram.js";
+import { brief, summary, toFolders, whyNothing } from "./outcomes.js";
 import { isLost, pictureTerm, takePictures } from "./pictures.js";
+import { forgetPlace, keepPlace, keepPlaces, placeNow, wayBack } from "./place.js";
 import { filterCount, fromArguments, intoArguments, isBrowsing, nameOf, term, titleOf } from "./query.js";
 import { collection } from "./server.js";
 import { tileOf } from "./tiles.js";
@@ -18,9 +20,7 @@ const STILL = 120; // milliseconds without a key before what is typed is looked 
 const PATIENCE = 200; // and before grey tiles take the place of old results
 const REMEMBERED = 8;
 
-const read = (values) => ({ ...fromArguments(values), collection: collection() });
-
-let state = read(here());
+let state = { ...fromArguments(here()), collection: collection() };
 let feed = null;
 let grid = null;
 let typing = 0; // the timer of what is being typed
@@ -33,14 +33,16 @@ const total = () => Number(find("collection").selectedOptions[0].dataset.images)
 /** Go to another state: in a new entry of the history, or in the place of this one. */
 function turn(change, { replace = false } = {}) {
   const before = signature(state);
-  keepScroll();
+  keepPlace();
   state = { ...state, ...change, collection: collection() };
-  go(intoArguments(state, collection()), { replace, state: { keys: state.terms.map((one) => one.key ?? null), inside: Boolean(state.open) && !replace } });
+  // What is opened lies over the results, which stay where they are.
+  const place = signature(state) === before ? placeNow() : {};
+  go(intoArguments(state, collection()), { replace, state: { ...place, keys: state.terms.map((one) => one.key ?? null), inside: Boolean(state.open) && !replace } });
   show(before);
 }
 
 /** Show the state; what is shown already stays. */
-function show(before = null, { scroll = 0 } = {}) {
+function show(before = null, kept = {}) {
   document.title = titleOf(state) ? `${titleOf(state)} – clipsearch` : "clipsearch";
   if (document.activeElement !== find("q")) find("q").value = state.text;
   showChips(state, (terms) => turn({ terms }));
@@ -48,26 +50,28 @@ function show(before = null, { scroll = 0 } = {}) {
   find("sort").options[0].hidden = isBrowsing(state);
   find("sort").value = isBrowsing(state) && state.sort === "relevance" ? "newest" : state.sort;
   find("collapse").checked = state.collapse;
-  if (signature(state) !== before) run(scroll);
+  if (signature(state) !== before) run(kept);
   if (state.open) openViewer(state.open, feed.results.find((one) => one.image.id === state.open));
   else closeViewer();
 }
 
-async function run(scroll = 0) {
+/** Ask for what the state means; `scroll` and `results` are the place that was kept. */
+async function run({ scroll = 0, results = 0 } = {}) {
   if (feed) feed.stop();
+  wayBack(scroll > 0);
   const mine = remembered.get(signature(state)) ?? new Feed(state, collection(), total());
   feed = mine;
   if (find("collection").selectedOptions[0].dataset.missing) return nowhere();
-  if (mine.results.length) return arrived(mine, scroll);
+  if (mine.results.length >= Math.max(1, results)) return arrived(mine, scroll);
   if (state.terms.some(isLost)) return lost(state.terms.find(isLost));
   find("found").setAttribute("aria-busy", "true");
   const slow = setTimeout(wait, grid.results.length ? PATIENCE : 0);
   say("Searching…");
   try {
-    await mine.next();
+    do await mine.next(results); while (mine === feed && mine.results.length < results && !mine.whole);
     if (mine === feed) arrived(mine, scroll);
   } catch (error) {
-    if (mine === feed && error.name !== "AbortError") failed(error, () => run(scroll));
+    if (mine === feed && error.name !== "AbortError") failed(error, () => run({ scroll, results }));
   } finally {
     clearTimeout(slow);
   }
@@ -89,12 +93,23 @@ function arrived(mine, scroll) {
   if (!scroll && scrollY > find("found").offsetTop) scrollTo(0, 0);
   grid.reset(mine.results, mine.whole, isBrowsing(state) && !filterCount(state) ? mine.total : -1);
   if (scroll) scrollTo(0, scroll);
+  wayBack(false);
   showCut(state, mine.answer);
-  say(summary(mine));
+  tellOf(mine);
   find("cut-note").hidden = !(mine.answer && mine.answer.cut && mine.answer.cut.left_out);
   find("show-all").href = addressOf(intoArguments({ ...state, cut: "all", open: null }, collection()));
   if (!mine.results.length) find("message").replaceChildren(nothing(mine));
-  steps();
+  const at = mine.results.findIndex((one) => one.image.id === state.open);
+  if (at < 0) return steps();
+  // Opened by its address alone: now its numbers and its place are known.
+  grid.activate(at);
+  return openViewer(state.open, mine.results[at]);
+}
+
+function tellOf(mine) {
+  say(summary(mine));
+  // Bars that are all full tell nothing.
+  find("found").classList.toggle("alike", mine.results.every((one) => one.relevance >= 0.995));
 }
 
 /** No more waiting: grey tiles and old messages go. */
@@ -102,43 +117,26 @@ function settle() {
   find("found").removeAttribute("aria-busy");
   find("pending").hidden = true;
   find("message").replaceChildren();
+  find("cut-note").hidden = true;
   find("footer").hidden = !feed.whole;
 }
 
 /** The grid is near its end and wants more. */
-async function need() {
+async function need({ again = false } = {}) {
   const mine = feed;
-  if (!mine || mine.whole || mine.coming || mine.stopped) return;
+  if (!mine || mine.whole || mine.coming || (mine.failed && !again)) return;
   try {
     const page = await mine.next();
     if (mine !== feed) return;
     grid.append(page, mine.whole, grid.total);
     find("footer").hidden = !mine.whole;
-    say(summary(mine));
+    tellOf(mine);
     steps();
   } catch (error) {
     if (mine !== feed || error.name === "AbortError") return;
-    mine.stopped = true; // or the scrolling would ask again and again
-    toast(error.message, { error: true, action: { label: "Try again", run: () => { mine.stopped = false; need(); } } });
+    tell(error, () => need({ again: true }));
   }
 }
-
-function summary({ answer, results, whole, state: asked }) {
-  const number = whole ? count(results.length, "image") : `more than ${count(results.length, "image")}`;
-  if (!answer) {
-    const all = filterCount(asked) ? number : count(total(), "image");
-    return results.length ? `${all}, the ${asked.sort === "oldest" ? "oldest" : "newest"} first` : "No images";
-  }
-  if (!results.length) return capital(answer.notice || "No image");
-  const parts = [capital(number)];
-  if (answer.window && asked.sort !== "relevance") parts.push(`of the ${answer.window.toLocaleString("en")} best, the ${asked.sort} first`);
-  if (answer.unknown_words.length) parts.push(`the model never saw: ${answer.unknown_words.join(", ")}`);
-  if (answer.truncated) parts.push("the text was longer than the model reads");
-  return parts.join("; ");
-}
-
-const toFolders = () => notice("Nothing is indexed here yet", "Choose a folder, and its images can be found by what is in them.",
-  make("a", { className: "button main", href: addressOf({ collection: collection() }, "/folders"), textContent: "Index a folder" }));
 
 /** There is no collection at all: nothing to ask the server for. */
 function nowhere() {
@@ -150,13 +148,14 @@ function nowhere() {
 }
 
 function nothing({ answer }) {
-  const ways = [];
-  if (filterCount(state)) ways.push(button("Take away the filters", () => turn({ filters: none() })));
   if (!total() && !filterCount(state)) return toFolders();
-  if (answer && state.cut !== "all") ways.unshift(button("Show the nearest all the same", () => turn({ cut: "all" }), "main"));
+  // Without a histogram no image is left to be the nearest.
+  const nearest = answer && answer.histogram && state.cut !== "all";
+  const ways = [];
+  if (nearest) ways.push(button("Show the nearest all the same", () => turn({ cut: "all" }), "main"));
+  if (filterCount(state)) ways.push(button("Take away the filters", () => turn({ filters: none() }), nearest ? "" : "main"));
   if (!isBrowsing(state)) ways.push(button("Start anew", anew));
-  return notice(answer ? "Nothing matches" : "No images here", filterCount(state) ? "No image passes the filters and the cut-off."
-    : "No image seems to show that. Other words may help, or the nearest ones.", ...ways);
+  return notice(answer ? "Nothing matches" : "No images here", whyNothing(state, nearest), ...ways);
 }
 
 function lost(one) {
@@ -173,21 +172,24 @@ function failed(error, again) {
   settle();
   grid.reset([], true);
   showCut(state, null);
-  const ways = error.signIn ? [make("a", { className: "button main", href: error.signIn, textContent: "Sign in" })]
-    : [button("Try again", again, "main"), ...(isBrowsing(state) ? [] : [button("Start anew", anew)])];
-  const heading = error.signIn ? "A key is needed" : error.code === "unreachable" ? "The server does not answer" : "That did not work";
+  wayBack(false);
+  const gone = error.code === "collection_not_found";
+  const ways = [wayOn(error, again), gone ? make("a", { className: "button main", href: "/", textContent: "Show what is there" })
+    : isBrowsing(state) || error.signIn ? null : button("Start anew", anew)].filter(Boolean);
+  const heading = error.signIn ? "A key is needed" : error.code === "unreachable" ? "The server does not answer"
+    : gone ? `There is no collection “${brief(collection())}” any more` : "That did not work";
   say(heading, { error: true });
-  find("message").replaceChildren(notice(heading, error.message, ...ways));
+  find("message").replaceChildren(notice(heading, gone ? "It was renamed or deleted." : error.message, ...ways));
 }
-
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const anew = () => { find("q").value = ""; turn({ text: "", terms: [], filters: none(), cut: "auto", sort: "relevance" }); };
 
-/** Remember how far down one was, for when one comes back. */
-function keepScroll() {
-  if (Math.round(scrollY) === (history.state?.scroll ?? 0)) return;
-  history.replaceState({ ...history.state, scroll: Math.round(scrollY) }, "");
+/** The state of an address, with the images that this window still holds for it; what cannot be read is told. */
+function read(values, kept) {
+  const found = { ...fromArguments(values), collection: collection() };
+  found.terms.forEach((one, at) => { if (one.kind === "picture" && kept.keys) one.key = kept.keys[at]; });
+  if (found.unread.length) toast(`Left out of the address, as it cannot be read: ${found.unread.map(brief).join(", ")}`, { error: true });
+  return found;
 }
 
 function typed(now) {
@@ -251,17 +253,19 @@ function step(by) {
 
 function returned(values, kept) {
   clearTimeout(typing);
+  forgetPlace();
   draft = false;
   const wanted = values.get("collection") || find("collection").dataset.usual;
   const before = signature(state);
-  if ([...find("collection").options].some((one) => one.value === wanted)) find("collection").value = wanted;
-  state = read(values);
-  state.terms.forEach((one, at) => { if (one.kind === "picture" && kept.keys) one.key = kept.keys[at]; });
+  // One that came or went meanwhile is the server's to show.
+  if (![...find("collection").options].some((one) => one.value === wanted)) return location.reload();
+  find("collection").value = wanted;
+  state = read(values, kept);
   // Asked for before the dialog closes: that gives the focus back to the tile by which it was opened.
   const shown = find("viewer").open && !state.open ? grid.active : -1;
   find("q").value = state.text;
-  show(before, { scroll: kept.scroll || 0 });
-  if (shown >= 0) grid.focus(shown);
+  show(before, kept);
+  return shown >= 0 ? grid.focus(shown) : null;
 }
 
 export function begin() {
@@ -282,7 +286,8 @@ export function begin() {
   takeCut((cut) => turn({ cut }, { replace: typeof cut === "number" && typeof state.cut === "number" }));
   takePictures(takePicture);
   onReturn(returned);
+  keepPlaces(() => grid.reach());
   const kept = history.state || {};
-  state.terms.forEach((one, at) => { if (one.kind === "picture" && kept.keys) one.key = kept.keys[at]; });
-  show(null, { scroll: kept.scroll || 0 });
+  state = read(here(), kept);
+  show(null, kept);
 }

@@ -5,11 +5,13 @@ import { find } from "./elements.js";
 const PATIENCE = 3;
 const LONGEST_WAIT = 5000;
 
-/** What the server said no to; `message` is for people, `code` for programs, `signIn` an address where a key is asked. */
+/** What the server said no to; `message` is for people, `code` for programs, `signIn` an address where a key is asked,
+ * `again` whether the same may go well later. */
 export class ServerError extends Error {
   constructor(message, { status = 0, code = "", details = {}, signIn = null } = {}) {
     super(message);
-    Object.assign(this, { name: "ServerError", status, code, details, signIn });
+    Object.assign(this, { name: "ServerError", status, code, details, signIn,
+      again: !status || status === 408 || status === 409 || status === 429 || status >= 500 });
   }
 }
 
@@ -18,6 +20,16 @@ export const collection = () => find("collection").value;
 
 /** The address of something of the collection: api("/search"). */
 export const api = (path = "", name = collection()) => `/api/v1/collections/${encodeURIComponent(name)}${path}`;
+
+/** Why something that the browser fetches on its own did not come, as an error; null where the server has it. */
+export async function whyNot(address) {
+  try {
+    const response = await reached(address, {});
+    return response.ok ? null : await refusal(response);
+  } catch (error) {
+    return error;
+  }
+}
 
 /** Ask the API; `options` as for fetch, and `json` for a body. Answers the JSON, null where there is none. */
 export async function ask(address, { json, ...options } = {}) {
@@ -49,13 +61,13 @@ async function refusal(response) {
   const isJson = (response.headers.get("Content-Type") || "").includes("json");
   const problem = isJson ? await response.json() : {};
   const here = encodeURIComponent(location.pathname + location.search);
-  return new ServerError(sentence(problem.detail || `The server answered ${response.status}.`), {
-    status: response.status, code: problem.code || "", details: problem.details || {},
-    signIn: response.status === 401 ? `/sign-in?next=${here}` : null,
-  });
+  const signIn = response.status === 401 ? `/sign-in?next=${here}` : null;
+  const words = signIn ? "Sign in with a key of this server to go on." : sentence(problem.detail || `The server answered ${response.status}.`);
+  return new ServerError(words, { status: response.status, code: problem.code || "", details: problem.details || {}, signIn });
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** A sentence begins with a capital; the name of a file stays as it is. */
+export const sentence = (text) => (/^[a-z]+[ ,:;]/.test(text) || /^[a-z]+$/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {

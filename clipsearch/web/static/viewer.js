@@ -4,7 +4,7 @@ import { addressOf } from "./address.js";
 import { button, fileName, find, make, tell } from "./elements.js";
 import { exampleForm } from "./examples.js";
 import { intoArguments, nameOf, term } from "./query.js";
-import { api, ask, collection, thumbnail } from "./server.js";
+import { api, ask, collection, thumbnail, whyNot } from "./server.js";
 
 const roots = JSON.parse(document.body.dataset.roots || "[]");
 let act = null; // what the page does for the viewer: {state, results, step, close, similar, mix}
@@ -42,9 +42,18 @@ export async function openViewer(id, result) {
     if (shown === id) fill(details, act.results().find((one) => one.image.id === id) ?? result, true);
   } catch (error) {
     if (error.name === "AbortError" || shown !== id) return;
-    find("viewer-name").textContent = error.status === 404 ? "This image is not there any more" : "This image cannot be shown";
-    tell(error, error.status === 404 ? null : () => { shown = null; openViewer(id, result); });
+    if (error.status === 404) return missing(id);
+    find("viewer-name").textContent = "This image cannot be shown";
+    tell(error, () => { shown = null; openViewer(id, result); });
   }
+}
+
+/** It is not in the collection: nothing can be done with it. */
+function missing(id) {
+  find("viewer-name").textContent = "This image is not there";
+  find("viewer-picture").replaceChildren(make("p", { className: "quiet", textContent: `The collection has no image ${id} (any more).` }));
+  for (const place of ["viewer-numbers", "viewer-actions", "viewer-facts", "viewer-more"]) find(place).replaceChildren();
+  find("viewer-actions").dataset.of = "";
 }
 
 /** Close it, if it is open; the page gives the focus back. */
@@ -68,11 +77,13 @@ export function steps() {
 function fill(image, result, whole = false) {
   const name = fileName(image.uri);
   find("viewer-name").textContent = name;
-  paint(image, name);
+  if (result || whole) paint(image, name);
+  else find("viewer-picture").replaceChildren();
   find("viewer-numbers").replaceChildren(...numbers(result));
   // Not made anew when the details come: the focus may be on one of them already.
   const place = find("viewer-actions");
-  if (place.dataset.of !== `${image.id} ${image.uri}`) place.replaceChildren(...actions(image));
+  // And not before it is known that the image is there.
+  if (place.dataset.of !== `${image.id} ${image.uri}`) place.replaceChildren(...(result || whole ? actions(image) : []));
   place.dataset.of = `${image.id} ${image.uri}`;
   find("viewer-facts").replaceChildren(...facts(image));
   if (!whole) return find("viewer-more").replaceChildren();
@@ -89,8 +100,20 @@ function paint(image, name) {
     Object.assign(large, { width: image.width, height: image.height });
     large.style.backgroundImage = `url("${thumbnail(image)}")`;
   }
-  large.addEventListener("error", () => place.replaceChildren(make("p", { className: "quiet", textContent: "There is no picture of it here: its file is gone, or only its embedding was imported." })));
+  large.addEventListener("error", async () => {
+    const said = make("p", { className: "quiet" });
+    if (!large.isConnected) return;
+    large.replaceWith(said);
+    said.textContent = whyUnseen(await whyNot(large.src));
+  });
   place.replaceChildren(large);
+}
+
+function whyUnseen(error) {
+  if (!error) return "The picture came, but this browser cannot show it.";
+  if (error.code === "unreachable" || error.signIn || error.again) return `The picture did not come. ${error.message}`;
+  if (error.code === "image_not_found") return "The collection does not hold this image any more.";
+  return "There is no picture of it here: its file is gone, or only its embedding was imported.";
 }
 
 function numbers(result) {
@@ -137,7 +160,8 @@ function actions(image) {
 
 function facts(image) {
   const found = [
-    ["Taken", image.taken_at && moment(image.taken_at)],
+    // Where a file does not say when it was taken, its own date stands for that.
+    [image.taken_at === image.modified_at ? "File date" : "Taken", image.taken_at && moment(image.taken_at)],
     ["Size", image.width && `${image.width} × ${image.height}${image.size ? `, ${bytes(image.size)}` : ""}`],
     ["Format", image.format],
     ["Indexed", image.indexed_at && moment(image.indexed_at)],

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from clipsearch.compat import open_networks, opened_to
 from clipsearch.config import Settings
 from clipsearch.web.binding import IMAGES_JSON_LIMIT
 from clipsearch.web.greeting import greeting
+from clipsearch.web.raw_body import pieces_of_body
 
 PREFIX = "wire-"
 # Found by its form and not by reading the body, which may be large and comes from somebody not known yet.
 _KEY_IN_BODY = re.compile(rb'"api_key"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
+# More than the form above takes, with some spaces.
+_OVERLAP = 512
 
 
 def wire_asked() -> str | None:
@@ -46,6 +50,16 @@ def key_of_wire() -> str | None:
         return None
     if named := request.args.get("api_key"):
         return named
-    request.max_content_length = IMAGES_JSON_LIMIT
-    found = _KEY_IN_BODY.search(request.get_data(cache=True))
-    return found[1].decode() if found else None
+    if (request.content_length or 0) > IMAGES_JSON_LIMIT:
+        raise RequestEntityTooLarge
+    return _key_in(pieces_of_body())
+
+
+def _key_in(pieces: Iterable[bytes]) -> str | None:
+    key, before = None, b""
+    for piece in pieces:  # to the end, so that the body is left as it was
+        text = before + piece
+        if key is None and (found := _KEY_IN_BODY.search(text)):
+            key = found[1].decode()
+        before = text[-_OVERLAP:]
+    return key

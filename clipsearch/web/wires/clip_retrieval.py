@@ -11,9 +11,11 @@ from flask import Response
 from pydantic import BeforeValidator, Field
 
 from clipsearch.answers import Hit, ImageInfo
-from clipsearch.browsing import show_image
-from clipsearch.errors import ClipSearchError, InvalidInput, ModelNotFound
+from clipsearch.browsing import show_images
+from clipsearch.encoding import choose_model
+from clipsearch.errors import Busy, ClipSearchError, InvalidInput, ModelNotFound, ModelSwitched
 from clipsearch.inspecting import list_collections
+from clipsearch.library import SWITCHES_AT_ONCE
 from clipsearch.queries import MAX_DEPTH, MAX_K, ImageId, Query, Term, Text, Vector
 from clipsearch.searching import search_many
 from clipsearch.web.context import context
@@ -92,8 +94,7 @@ def knn() -> Response:
     asked = read_body(KnnBody)
     if asked.modality == "text":
         raise InvalidInput("a collection holds images; for the modality text there is no index here")
-    vector = _vector(asked)
-    hits = _hits(asked, vector)
+    hits = _nearest(asked)
     told = _with_pictures(asked.indice_name, [hit.image for hit in hits[: asked.num_images]])
     told += [{} for _ in hits[asked.num_images :]]
     response = reply(
@@ -110,35 +111,50 @@ def about() -> Response:
     """What is kept of images beside their embeddings."""
     asked = read_body(MetadataBody)
     library = context().library
-    found = [show_image(library, number, collection=asked.indice_name) for number in asked.ids]
+    found = show_images(library, asked.ids, collection=asked.indice_name)
     told = _with_pictures(asked.indice_name, found)
     return reply([{"id": one.id, "metadata": columns} for one, columns in zip(found, told, strict=True)])
 
 
-def _vector(asked: KnnBody) -> Sequence[float]:
-    """What is looked for, by the model of the collection. The first of text, image, address and vector counts."""
-    name = asked.indice_name
+def _nearest(asked: KnnBody) -> list[Hit]:
+    """The hits in their order; looked for anew where the collection is switched before they are found.
+
+    The first of text, image, address and vector counts.
+    """
+    image = asked.image
+    if asked.text is None and image is None and asked.image_url is not None:
+        image = fetched([asked.image_url])[0]
+    for _ in range(SWITCHES_AT_ONCE):
+        with suppress(ModelSwitched):
+            return _hits_at_once(asked, image)
+    raise ModelSwitched("the collection is being switched to and fro; ask again")
+
+
+def _hits_at_once(asked: KnnBody, image: bytes | None) -> list[Hit]:
+    """The hits by the model that the collection has now. Raises ModelSwitched where it has another in the end."""
+    model = choose_model(context().library, collection=asked.indice_name)
     if asked.use_mclip:
-        _check_mclip(name)
+        _check_mclip(asked.indice_name, model.name)
     if asked.text is not None:
-        return numbers(texts_encoded([asked.text], collection=name).vectors[0])
-    if asked.image is not None or asked.image_url is not None:
-        files = [asked.image] if asked.image is not None else fetched([asked.image_url or ""])
-        return numbers(pictures_encoded(files, collection=name).vectors[0])
+        return _hits(asked, numbers(texts_encoded([asked.text], model, called="text").vectors[0]), model.name)
+    if image is not None:
+        return _hits(asked, numbers(pictures_encoded([image], model, called="image").vectors[0]), model.name)
     if asked.embedding_input is not None:
-        return asked.embedding_input
+        return _hits(asked, asked.embedding_input)
     raise InvalidRequest("must fill one of text, image and image url input")
 
 
-def _check_mclip(name: str) -> None:
+def _check_mclip(name: str, served: str) -> None:
     """Raises ModelNotFound unless the settings say that the collection's model may stand for the multilingual one."""
-    served = context().library.collection(name).model_name
     if model_meant("mclip", served=served) is not None:
         raise ModelNotFound(f"CLIPSEARCH_COMPAT_MODELS maps mclip to another model than {served}, which {name!r} has")
 
 
-def _hits(asked: KnnBody, vector: Sequence[float]) -> list[Hit]:
-    """The hits in their order, as many as ids are asked for; one query gives no more than ``MAX_K``."""
+def _hits(asked: KnnBody, vector: Sequence[float], model: str | None = None) -> list[Hit]:
+    """The hits of a vector, in their order, as many as ids are asked for; one query gives no more than ``MAX_K``.
+
+    ``model`` is the one that made the vector: ModelSwitched where the collection has another by now.
+    """
     wanted = max(asked.num_images, asked.num_result_ids or 0)
     terms = (Term(vector=tuple(vector)),)
     queries = [
@@ -147,7 +163,7 @@ def _hits(asked: KnnBody, vector: Sequence[float]) -> list[Hit]:
     ]
     held = context()
     with held.search_slots.taken():
-        answers = search_many(held.library, queries, collection=asked.indice_name, wait=False)
+        answers = search_many(held.library, queries, collection=asked.indice_name, wait=False, model=model)
     return [hit for answer in answers for hit in answer.hits]
 
 
@@ -160,12 +176,26 @@ def _columns(info: ImageInfo) -> dict[str, Any]:
 
 
 def _with_pictures(collection: str, images: Sequence[ImageInfo]) -> list[dict[str, Any]]:
-    """The columns of images, and small JPEGs in base64 of those whose files are there: of the first ones only."""
+    """The columns of images, and small JPEGs in base64 of those whose files are there: of the first ones only.
+
+    Raises Busy, also when the request's time is up; what was made until then is kept.
+    """
     told = [_columns(one) for one in images]
-    held = context()
-    with held.slots.taken():
-        for columns, one in zip(told, images[:MOST_PICTURES], strict=False):
-            with suppress(ClipSearchError):  # the file is gone, or no image any more
-                data = held.thumbnails.find(one, THUMBNAIL) or held.thumbnails.make(one, collection, THUMBNAIL)
-                columns["image"] = base64.b64encode(data).decode()
+    for columns, one in zip(told, images[:MOST_PICTURES], strict=False):
+        if data := _small_picture(collection, one):
+            columns["image"] = base64.b64encode(data).decode()
     return told
+
+
+def _small_picture(collection: str, image: ImageInfo) -> bytes | None:
+    """The JPEG as it is kept, or made while holding a slot; None where the file is gone, or no image any more."""
+    held = context()
+    if kept := held.thumbnails.find(image, THUMBNAIL):
+        return kept
+    try:
+        with held.slots.taken():
+            return held.thumbnails.make(image, collection, THUMBNAIL)
+    except Busy:
+        raise
+    except ClipSearchError:
+        return None

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flask import Response, request
+from pydantic import TypeAdapter
 
 from clipsearch.errors import InvalidInput, TooLarge
 from clipsearch.images import open_picture
+from clipsearch.queries import ShortText
 from clipsearch.web.binding import BOUNDARIES, FORM_MEMORY, FORM_PARTS
 from clipsearch.web.context import context
 from clipsearch.web.errors import InvalidRequest
 from clipsearch.web.scopes import needs
-from clipsearch.web.wires.models import model_meant
+from clipsearch.web.wires.models import model_answering
 from clipsearch.web.wires.vectors import numbers, pictures_encoded, texts_encoded
 from clipsearch.web.wires.wire import Problem, reply, wire
 
@@ -22,6 +24,8 @@ from clipsearch.web.wires.wire import Problem, reply, wire
 _NO_ENTRIES = "Invalid request format."
 _NOTHING_TO_SEE = "Either image or text must be provided"
 _THUMBNAIL = 64
+_ENTRIES = TypeAdapter(dict[ShortText, Any])
+_MODEL_NAME = TypeAdapter[str](ShortText)
 
 
 def _tell(problem: Problem) -> dict[str, Any]:
@@ -58,15 +62,15 @@ def predict() -> Response:
     if image is None and text is None:
         raise InvalidInput(_NOTHING_TO_SEE)
     entry = _old_entry(image is not None) if old else _entry()
-    model = model_meant(entry.model)
+    model = model_answering(entry.model)
     if entry.kind == "textual":
         if text is None:
             raise InvalidRequest(f"{_NO_ENTRIES} The entry is textual, and no text came with it.")
-        vector = numbers(texts_encoded([text], model=model).vectors[0])
+        vector = numbers(texts_encoded([text], model, called="text").vectors[0])
         return reply(vector) if old else reply({"clip": _written(vector)})
     if image is None:
         raise InvalidRequest(f"{_NO_ENTRIES} The entry is visual, and no image came with it.")
-    vector = numbers(pictures_encoded([image], model=model).vectors[0])
+    vector = numbers(pictures_encoded([image], model, called="image").vectors[0])
     if old:
         return reply(vector)
     height, width = _size(image)
@@ -76,9 +80,9 @@ def predict() -> Response:
 def _entry() -> _Entry:
     """The entry of the new form: ``{"clip": {"visual": {"modelName": …, "options": {}}}}``."""
     try:
-        entries = json.loads(request.form.get("entries", ""))
+        entries = _ENTRIES.validate_python(json.loads(request.form.get("entries", "")))
         others = sorted(set(entries) - {"clip"})
-        asked = {kind: str(one["modelName"]) for kind, one in dict(entries.get("clip", {})).items()}
+        asked = {kind: _named(one["modelName"]) for kind, one in dict(entries.get("clip", {})).items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRequest(_NO_ENTRIES) from error
     if others:
@@ -96,7 +100,16 @@ def _old_entry(image: bool) -> _Entry:
     """The entry of the form that older versions of immich send: fields, and the kind by what came with them."""
     if request.form.get("modelType", "clip") != "clip":
         raise InvalidInput(f"clipsearch answers for clip, not for {request.form['modelType'][:200]}")
-    return _Entry("visual" if image else "textual", request.form["modelName"])
+    try:
+        named = _named(request.form["modelName"])
+    except ValueError as error:
+        raise InvalidRequest(_NO_ENTRIES) from error
+    return _Entry("visual" if image else "textual", named)
+
+
+def _named(model: Any) -> str:
+    """The name of a model as it was sent. Raises ValueError for what is none."""
+    return _MODEL_NAME.validate_python(model)
 
 
 def _image(limit: int) -> bytes | None:

@@ -13,6 +13,7 @@ from clipsearch.scoring import softmax
 from clipsearch.web.messages import Base64Image
 from clipsearch.web.scopes import needs
 from clipsearch.web.wires.bodies import Body, read_body
+from clipsearch.web.wires.models import model_answering
 from clipsearch.web.wires.vectors import pictures_encoded, texts_encoded
 from clipsearch.web.wires.wire import as_it_is, reply, wire
 
@@ -32,9 +33,11 @@ def classify() -> Response:
     """Shares that add up to one, by the model's own scale; labels in the order of the request, each once."""
     asked = read_body(ClassifyBody)
     labels = list(dict.fromkeys(asked.labels))
-    seen = pictures_encoded([asked.image_data])
-    read = texts_encoded(labels)
-    cosines = read.vectors.astype(np.float64) @ seen.vectors[0].astype(np.float64)
+    model = model_answering()
+    seen = pictures_encoded([asked.image_data], model, called="image_data")
+    read = texts_encoded(asked.labels, model, called="labels[{}]")
+    rows = read.vectors[[asked.labels.index(label) for label in labels]]
+    cosines = rows.astype(np.float64) @ seen.vectors[0].astype(np.float64)
     shares = softmax(read.model.logit_scale * cosines[None])[0]
     return reply({"result": dict(zip(labels, shares.tolist(), strict=True))})
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from clipsearch.compat import model_names
 from clipsearch.encoder.names import HUB_PREFIX, parse_model_name
-from clipsearch.errors import CollectionNotFound, ModelNotFound
+from clipsearch.encoding import ChosenModel, choose_model
+from clipsearch.errors import ModelNotFound
 from clipsearch.library import Library
 from clipsearch.web.context import context
 
@@ -27,6 +28,18 @@ _OF_OPENAI = {
 _BY_OPENAI = "/openai"
 # open_clip gives OpenAI's weights their activation whether or not the architecture's name asks for it.
 _ACTIVATION = "-quickgelu/openai"
+_SHOWN = 100
+
+
+def model_answering(named: str | None = None) -> ChosenModel:
+    """The model that answers a client who names this one, or none; looked up once for all that a request encodes.
+
+    Raises ModelNotFound for one that is neither served nor mapped.
+    """
+    library = context().library
+    served = choose_model(library)
+    other = model_meant(named, served=served.name)
+    return served if other is None else choose_model(library, model=other)
 
 
 def model_meant(named: str | None, *, served: str | None = None) -> str | None:
@@ -45,19 +58,17 @@ def model_meant(named: str | None, *, served: str | None = None) -> str | None:
         return None if _same(model, served) else model
     if any(_same(name, served) for name in _spellings(named)):
         return None
+    shown = named if len(named) <= _SHOWN else f"{named[:_SHOWN]}…"
     raise ModelNotFound(
-        f"the model {named!r} is not served here, {served} is, and vectors of two models do not compare; where the "
-        f"served one shall answer for it, set CLIPSEARCH_COMPAT_MODELS={named}={served}",
-        model=named,
+        f"the model {shown!r} is not served here, {served} is, and vectors of two models do not compare; where the "
+        f"served one shall answer for it, set CLIPSEARCH_COMPAT_MODELS={shown}={served}",
+        model=shown,
     )
 
 
 def served_model(library: Library) -> str:
     """The name of the model that answers who names none: that of the settings' collection, else the settings'."""
-    try:
-        return library.collection().model_name
-    except CollectionNotFound:
-        return library.model_name()
+    return choose_model(library).name
 
 
 def _spellings(named: str) -> list[str]:

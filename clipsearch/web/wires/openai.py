@@ -12,15 +12,16 @@ from flask import Response
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from clipsearch.encoding import Encodings
+from clipsearch.encoding import ChosenModel, Encodings
 from clipsearch.errors import InvalidInput, TooLarge
+from clipsearch.queries import ShortText
 from clipsearch.web.errors import InvalidRequest
 from clipsearch.web.fetched import fetched
 from clipsearch.web.messages import MAX_PICTURES, Base64Image
 from clipsearch.web.scopes import needs
 from clipsearch.web.wires.bodies import MAX_TEXTS, Body, one_or_many, read_body
-from clipsearch.web.wires.models import model_meant
-from clipsearch.web.wires.vectors import numbers, pictures_encoded, texts_encoded, tokens_of
+from clipsearch.web.wires.models import model_answering
+from clipsearch.web.wires.vectors import numbers, pictures_encoded, texts_counted
 from clipsearch.web.wires.wire import Problem, reply, wire
 
 _KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -54,7 +55,7 @@ def _inputs(value: Any) -> Any:
 class EmbeddingsBody(Body):
     """Texts to embed; with ``modality`` image, images as data: URLs or addresses."""
 
-    model: Annotated[str, Field(min_length=1, max_length=2_000)]
+    model: Annotated[ShortText, Field(min_length=1)]
     input: Annotated[tuple[str, ...], BeforeValidator(_inputs), Field(min_length=1, max_length=MAX_TEXTS)]
     modality: Literal["text", "image"] = "text"
     encoding_format: Literal["float", "base64"] = "float"
@@ -67,8 +68,7 @@ class EmbeddingsBody(Body):
 def embed() -> Response:
     """Embeddings of unit length, in the order of what was given."""
     asked = read_body(EmbeddingsBody)
-    model = model_meant(asked.model)
-    found, tokens = _encoded(asked, model)
+    found, tokens = _encoded(asked, model_answering(asked.model))
     if asked.dimensions and asked.dimensions != found.model.dimension:
         raise InvalidInput(
             f"dimensions: the rows of {found.model.name} have {found.model.dimension} numbers, and it was not taught "
@@ -89,11 +89,11 @@ def embed() -> Response:
     )
 
 
-def _encoded(asked: EmbeddingsBody, model: str | None) -> tuple[Encodings, int]:
+def _encoded(asked: EmbeddingsBody, model: ChosenModel) -> tuple[Encodings, int]:
     """The embeddings, and how many tokens were read for them: an image has none."""
     if asked.modality == "image":
-        return pictures_encoded(_files(asked.input), model=model), 0
-    return texts_encoded(asked.input, model=model), tokens_of(asked.input, model=model)
+        return pictures_encoded(_files(asked.input), model, called="input[{}]"), 0
+    return texts_counted(asked.input, model, called="input[{}]")
 
 
 def _files(inputs: tuple[str, ...]) -> list[bytes]:

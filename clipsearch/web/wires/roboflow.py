@@ -10,15 +10,16 @@ from flask import Response, request
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
+from clipsearch.encoding import ChosenModel
 from clipsearch.errors import InvalidInput
-from clipsearch.queries import Text
+from clipsearch.queries import ShortText, Text
 from clipsearch.scoring import softmax
 from clipsearch.web.errors import InvalidRequest, invalid_request
 from clipsearch.web.fetched import fetched
 from clipsearch.web.messages import MAX_PICTURES, Base64Image
 from clipsearch.web.scopes import needs
 from clipsearch.web.wires.bodies import MAX_TEXTS, Body, one_or_many, read_body
-from clipsearch.web.wires.models import model_meant
+from clipsearch.web.wires.models import model_answering
 from clipsearch.web.wires.vectors import pictures_encoded, rows, texts_encoded
 from clipsearch.web.wires.wire import Problem, reply, wire
 
@@ -49,8 +50,8 @@ _BASE64 = TypeAdapter[bytes](Base64Image)
 class Named(Body):
     """What every request may say of the model."""
 
-    clip_version_id: str | None = None
-    model_id: str | None = None
+    clip_version_id: ShortText | None = None
+    model_id: ShortText | None = None
 
     @property
     def model(self) -> str | None:
@@ -86,8 +87,8 @@ def embed_image() -> Response:
     """The rows of images, not brought to unit length."""
     started = time.perf_counter()
     asked = read_body(EmbedImageBody)
-    model = model_meant(asked.model)
-    found = pictures_encoded(_files(asked.image, "image"), model=model)
+    model = model_answering(asked.model)
+    found = pictures_encoded(_files(asked.image, "image"), model)
     return _embeddings(found.raw, started)
 
 
@@ -97,7 +98,7 @@ def embed_text() -> Response:
     """The rows of texts, not brought to unit length."""
     started = time.perf_counter()
     asked = read_body(EmbedTextBody)
-    found = texts_encoded(asked.text, model=model_meant(asked.model))
+    found = texts_encoded(asked.text, model_answering(asked.model))
     return _embeddings(found.raw, started)
 
 
@@ -110,7 +111,7 @@ def compare() -> Response:
     if scale not in {"cosine", "softmax"}:
         raise InvalidRequest("scale is cosine or softmax")
     asked = read_body(CompareBody)
-    model = model_meant(asked.model)
+    model = model_answering(asked.model)
     names, prompts = _named_prompts(asked)
     if isinstance(asked.subject, list):
         raise InvalidRequest("the subject is one image or one text, not a list")
@@ -138,13 +139,13 @@ def _named_prompts(asked: CompareBody) -> tuple[list[str] | None, Any]:
     return None, prompt
 
 
-def _vectors(given: Any, kind: Kind, where: str, model: str | None) -> tuple[NDArray[np.float32], float]:
+def _vectors(given: Any, kind: Kind, where: str, model: ChosenModel) -> tuple[NDArray[np.float32], float]:
     """The unit rows of texts or images, and the model's scale."""
     try:
         if kind == "text":
-            found = texts_encoded(_some(_ITS_TEXTS.validate_python(given), where), model=model)
+            found = texts_encoded(_some(_ITS_TEXTS.validate_python(given), where), model)
         else:
-            found = pictures_encoded(_files(_ITS_IMAGES.validate_python(given), where), model=model)
+            found = pictures_encoded(_files(_ITS_IMAGES.validate_python(given), where), model)
     except ValidationError as error:
         raise invalid_request(error, where) from error
     return found.vectors, found.model.logit_scale

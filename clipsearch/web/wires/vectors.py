@@ -7,33 +7,39 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.encoding import Encodings, count_tokens, encode_pictures, encode_texts
+from clipsearch.encoding import ChosenModel, Encodings, count_tokens, encode_pictures, encode_texts
 from clipsearch.errors import TooLarge
 from clipsearch.web.context import context
 
+# In all texts of a request: a tokenizer reads each to its end, however little of it the model takes.
+MAX_CHARACTERS = 1_000_000
 
-def texts_encoded(texts: Sequence[str], *, collection: str | None = None, model: str | None = None) -> Encodings:
-    """As ``encode_texts``; raises Busy as well."""
+
+def texts_encoded(texts: Sequence[str], model: ChosenModel, *, called: str = "texts[{}]") -> Encodings:
+    """As ``encode_texts``; raises Busy and TooLarge as well."""
+    _check_length(texts)
     held = context()
     with held.search_slots.taken():
-        return encode_texts(held.library, texts, collection=collection, model=model)
+        return encode_texts(held.library, texts, model=model, called=called)
 
 
-def pictures_encoded(
-    pictures: Sequence[bytes], *, collection: str | None = None, model: str | None = None
-) -> Encodings:
+def texts_counted(texts: Sequence[str], model: ChosenModel, *, called: str = "texts[{}]") -> tuple[Encodings, int]:
+    """The same, and how many tokens the model reads of these texts together."""
+    _check_length(texts)
+    held = context()
+    with held.search_slots.taken():
+        found = encode_texts(held.library, texts, model=model, called=called)
+        return found, count_tokens(held.library, texts, model=model)
+
+
+def pictures_encoded(pictures: Sequence[bytes], model: ChosenModel, *, called: str = "images[{}]") -> Encodings:
     """As ``encode_pictures``; raises Busy and TooLarge as well."""
     held = context()
     limit = held.settings.max_upload_bytes
     if any(len(one) > limit for one in pictures):
         raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
     with held.slots.taken():
-        return encode_pictures(held.library, pictures, collection=collection, model=model)
-
-
-def tokens_of(texts: Sequence[str], *, model: str | None = None) -> int:
-    """How many tokens the model reads of these texts together."""
-    return count_tokens(context().library, texts, model=model)
+        return encode_pictures(held.library, pictures, model=model, called=called)
 
 
 def numbers(row: NDArray[np.float32]) -> list[float]:
@@ -44,3 +50,8 @@ def numbers(row: NDArray[np.float32]) -> list[float]:
 def rows(vectors: NDArray[np.float32]) -> list[list[float]]:
     """The same of each row."""
     return [numbers(row) for row in vectors]
+
+
+def _check_length(texts: Sequence[str]) -> None:
+    if sum(map(len, texts)) > MAX_CHARACTERS:
+        raise TooLarge(f"all texts of a request may have {MAX_CHARACTERS:,} characters at most", limit=MAX_CHARACTERS)

@@ -13,7 +13,7 @@ from clipsearch.web.context import context
 from clipsearch.web.messages import MAX_PICTURES, Base64Image
 from clipsearch.web.scopes import needs
 from clipsearch.web.wires.bodies import MAX_TEXTS, Body, read_body
-from clipsearch.web.wires.models import served_model
+from clipsearch.web.wires.models import model_answering, served_model
 from clipsearch.web.wires.vectors import pictures_encoded, rows, texts_encoded
 from clipsearch.web.wires.wire import Problem, reply, wire
 
@@ -37,10 +37,11 @@ class VectorizeBody(Body):
 def vectorize() -> Response:
     """A vector for each text and each image, in their order."""
     asked = read_body(VectorizeBody)
+    model = model_answering()
     return reply(
         {
-            "textVectors": rows(texts_encoded(asked.texts).vectors) if asked.texts else [],
-            "imageVectors": rows(pictures_encoded(asked.images).vectors) if asked.images else [],
+            "textVectors": rows(texts_encoded(asked.texts, model).vectors) if asked.texts else [],
+            "imageVectors": rows(pictures_encoded(asked.images, model).vectors) if asked.images else [],
         }
     )
 
