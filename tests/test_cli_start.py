@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,18 @@ def test_a_command_that_is_advised_is_about_the_same_library(tmp_path: Path) -> 
     assert f": clipsearch --data-dir {tmp_path}/other index FOLDER" in behind.err
     unsaid = call("search", "cat", environment={"CLIPSEARCH_DATA_DIR": str(tmp_path)})
     assert ": clipsearch index FOLDER" in unsaid.err
+
+
+def test_a_server_says_at_its_start_which_root_is_not_there(shelf: Shelf, tmp_path: Path) -> None:
+    with socket.socket() as taken:  # so that it does not go on
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        roots = {"CLIPSEARCH_ROOTS": f"{tmp_path}{os.pathsep}{tmp_path / 'photos'}"}
+        port = str(taken.getsockname()[1])
+        done = call("serve", "--port", port, environment={**shelf.environment, **roots})
+    assert done.code == 1
+    assert f"warning: the folder {tmp_path / 'photos'} (CLIPSEARCH_ROOTS) is not there" in done.err
+    assert done.err.count("is not there") == 1
 
 
 def test_after_a_no_nothing_was_changed(capsys: pytest.CaptureFixture[str]) -> None:
