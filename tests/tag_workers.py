@@ -12,7 +12,8 @@ from store_workers import NAME, open_library
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database.images import NewImage, save_images
-from clipsearch.database.label_sets import save_label_embeddings, save_label_set
+from clipsearch.database.label_embeddings import save_label_embeddings
+from clipsearch.database.label_sets import save_label_set
 from clipsearch.label_set import LabelSet
 from clipsearch.tagging import applying, tag_collection
 

@@ -228,7 +228,7 @@ def test_labels_are_read_once_for_as_long_as_their_set_stands(
         raise AssertionError("read again")
 
     with monkeypatch.context() as patched:
-        patched.setattr("clipsearch.database.label_sets.prompt_embeddings", refuse)
+        patched.setattr("clipsearch.database.label_embeddings.prompt_embeddings", refuse)
         assert classify_stored(filled, chosen) == first
     with library_with(encoder, filled.settings.data_dir, database_url=filled.settings.database_url) as other:
         assert classify_stored(other, chosen) == first

@@ -25,6 +25,7 @@ from clipsearch.database import collections as collection_rows
 from clipsearch.database import embeddings as embedding_rows
 from clipsearch.database import failures as failure_rows
 from clipsearch.database import images as image_rows
+from clipsearch.database import label_embeddings as label_vectors
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
@@ -677,13 +678,13 @@ def test_label_embeddings_that_came_with_a_set_leave_with_it(database: Database)
     with database.write() as connection:
         model = model_rows.keep_model(connection, MODEL)
         saved = label_rows.save_label_set(connection, "pets", LabelSet.of([("dog", ["dog"]), ("cat", ["cat"])], ["{}"]))
-        label_rows.save_label_embeddings(connection, saved, model.id, vectors)
-        found = label_rows.label_embeddings(connection, saved, model.id, DIMENSION)
+        label_vectors.save_label_embeddings(connection, saved, model.id, vectors)
+        found = label_vectors.label_embeddings(connection, saved, model.id, DIMENSION)
         assert np.abs(found[saved.labels[1].id] - vectors[1]).max() < 1e-3
         replaced = label_rows.save_label_set(
             connection, "pets", LabelSet.of([("a", ["a"]), ("b", ["b"])], ["{}"]), replace=True
         )
-        assert label_rows.label_embeddings(connection, replaced, model.id, DIMENSION) == {}
+        assert label_vectors.label_embeddings(connection, replaced, model.id, DIMENSION) == {}
 
 
 def test_prompt_embeddings_are_kept_once_by_model_template_and_text(database: Database) -> None:
@@ -692,10 +693,10 @@ def test_prompt_embeddings_are_kept_once_by_model_template_and_text(database: Da
     with database.write() as connection:
         model = model_rows.keep_model(connection, MODEL)
         other = model_rows.keep_model(connection, Model("other", DIMENSION, 1.0))
-        label_rows.save_prompt_embeddings(connection, model.id, prompts, vectors)
-        label_rows.save_prompt_embeddings(connection, model.id, prompts[:1], vectors[1:2])
-        found = label_rows.prompt_embeddings(connection, model.id, DIMENSION, [*prompts, ("{}", "cat")])
-        assert label_rows.prompt_embeddings(connection, other.id, DIMENSION, prompts) == {}
+        label_vectors.save_prompt_embeddings(connection, model.id, prompts, vectors)
+        label_vectors.save_prompt_embeddings(connection, model.id, prompts[:1], vectors[1:2])
+        found = label_vectors.prompt_embeddings(connection, model.id, DIMENSION, [*prompts, ("{}", "cat")])
+        assert label_vectors.prompt_embeddings(connection, other.id, DIMENSION, prompts) == {}
     assert set(found) == set(prompts)
     assert found[prompts[0]] @ vectors[0] > 0.999
 
@@ -723,21 +724,21 @@ def test_a_damaged_prompt_embedding_is_made_again_and_one_that_was_imported_is_s
     rows = unit_rows(2, DIMENSION)
     with database.write() as connection:
         model = model_rows.keep_model(connection, MODEL)
-        label_rows.save_prompt_embeddings(connection, model.id, prompts, rows)
+        label_vectors.save_prompt_embeddings(connection, model.id, prompts, rows)
         label_set = label_rows.save_label_set(
             connection, "pets", LabelSet.of([("cat", ["cat"]), ("dog", ["dog"])], ["{}"])
         )
-        label_rows.save_label_embeddings(connection, label_set, model.id, rows)
+        label_vectors.save_label_embeddings(connection, label_set, model.id, rows)
         broken = b"\0" * 2 * DIMENSION
         connection.execute(update(prompt_table).where(prompt_table.c.text == "dog").values(vector=broken))
         connection.execute(update(label_table).where(label_table.c.label_id == label_set.labels[1].id)
                            .values(vector=broken))  # fmt: skip
-        assert list(label_rows.prompt_embeddings(connection, model.id, DIMENSION, prompts)) == prompts[:1]
-        label_rows.save_prompt_embeddings(connection, model.id, prompts[1:], rows[1:])
-        kept = label_rows.prompt_embeddings(connection, model.id, DIMENSION, prompts)
+        assert list(label_vectors.prompt_embeddings(connection, model.id, DIMENSION, prompts)) == prompts[:1]
+        label_vectors.save_prompt_embeddings(connection, model.id, prompts[1:], rows[1:])
+        kept = label_vectors.prompt_embeddings(connection, model.id, DIMENSION, prompts)
         assert kept[prompts[1]] @ rows[1] > 0.999
         with pytest.raises(Conflict, match="1 embeddings of the label set 'pets' are damaged"):
-            label_rows.label_embeddings(connection, label_set, model.id, DIMENSION)
+            label_vectors.label_embeddings(connection, label_set, model.id, DIMENSION)
 
 
 def test_a_run_that_starts_ends_those_that_were_left_running(database: Database) -> None:

@@ -14,6 +14,7 @@ from clipsearch.config import Settings, read_settings
 from clipsearch.label_files.checking import MAX_STORED_LABELS
 from clipsearch.library import Library
 from clipsearch.web import admission, binding, create_app, jobs, messages, serving, slots
+from clipsearch.web.wires import vectors
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "operating.md").read_text(encoding="utf-8")
 
@@ -56,6 +57,7 @@ LIMITS = {
     "searches that wait for those (`CLIPSEARCH_SEARCH_QUEUE`)": default("search_queue"),
     "requests that fetch images by their addresses": slots.FETCH_SLOTS,
     "requests that wait for those": slots.FETCH_QUEUE,
+    "characters of all texts in one request to a [wire](wires.md)": vectors.MAX_CHARACTERS,
     "seconds that a request waits for a slot (`CLIPSEARCH_QUEUE_SECONDS`)": default("queue_seconds"),
     "seconds that a request may take (`CLIPSEARCH_REQUEST_SECONDS`)": default("request_seconds"),
     "requests that wait for a thread": admission.LONGEST_LINE,

@@ -13,6 +13,7 @@ from clipsearch.answers import TaggingReport
 from clipsearch.api import OpenLibrary
 from clipsearch.browsing import list_images, remove_images
 from clipsearch.database import collections as collection_rows
+from clipsearch.database import label_embeddings as label_vectors
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database import taggings as tagging_rows
 from clipsearch.database.image_tags import tags_of_images
@@ -147,7 +148,7 @@ def test_tags_do_not_outlive_the_embeddings_that_came_with_a_set(indexed: Librar
     save(indexed)
     with indexed.database.write() as connection:
         label_set = label_rows.get_label_set(connection, "sky")
-        label_rows.save_label_embeddings(connection, label_set, view.model.id, vectors)
+        label_vectors.save_label_embeddings(connection, label_set, view.model.id, vectors)
     with pytest.raises(Conflict, match="tags apply sky"):
         tagged(indexed, "sky")
 

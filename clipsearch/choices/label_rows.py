@@ -18,7 +18,7 @@ from clipsearch.choices.background_texts import background_texts
 from clipsearch.choices.kept_prompts import Prompt, kept_or_made
 from clipsearch.choices.label_warnings import texts_of
 from clipsearch.choices.prototypes import with_examples
-from clipsearch.database import label_sets as label_rows
+from clipsearch.database import label_embeddings as label_vectors
 from clipsearch.database.label_sets import LabelSetRow
 from clipsearch.database.models import ModelRow
 from clipsearch.errors import InvalidVector, ModelNotFound, ModelUnavailable
@@ -111,7 +111,7 @@ def _known_to(
 ) -> dict[Prompt, Rows]:
     """Of a model that was taught few words, those of the prompts that it has words for; of others all."""
     with library.database.read() as connection:
-        kept = label_rows.prompt_embeddings(connection, model.id, model.model.dimension, prompts)
+        kept = label_vectors.prompt_embeddings(connection, model.id, model.model.dimension, prompts)
     if len(kept) < len(prompts) and (asked := encoder()).vocabulary is not None:
         prompts = [prompt for prompt in prompts if not asked.unknown_words(prompt[1])]
     found = kept_or_made(library, model, prompts, encoder)
@@ -129,7 +129,7 @@ def _imported(library: Library, label_set: LabelSetRow, model: ModelRow) -> dict
     if not label_set.id:
         return {}
     with library.database.read() as connection:
-        given = label_rows.label_embeddings(connection, label_set, model.id, model.model.dimension)
+        given = label_vectors.label_embeddings(connection, label_set, model.id, model.model.dimension)
     return {label.position: given[label.id][None] for label in label_set.labels if label.id in given}
 
 

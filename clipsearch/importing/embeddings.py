@@ -13,6 +13,7 @@ from clipsearch.answers import FailedFile, ImportReport
 from clipsearch.built_in import is_built_in
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import images as image_rows
+from clipsearch.database import label_embeddings as label_vectors
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database import models as model_rows
 from clipsearch.database.images import NewImage
@@ -117,7 +118,7 @@ def import_label_set(
         label_set = label_rows.save_label_set(
             connection, name, LabelSet.of(((label, [label]) for label in labels), templates), replace=replace
         )
-        label_rows.save_label_embeddings(connection, label_set, kept.id, vectors)
+        label_vectors.save_label_embeddings(connection, label_set, kept.id, vectors)
     return ImportReport(
         collection=None,
         label_set=name,

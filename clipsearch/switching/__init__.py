@@ -7,7 +7,8 @@ as before.
 
 from __future__ import annotations
 
-from clipsearch.switching.embedding import OnEmbedding, add_model, queue_embedding
+from clipsearch.switching.adding_models import add_model, queue_embedding
+from clipsearch.switching.embedding import OnEmbedding
 from clipsearch.switching.models import list_models, missing_images
 from clipsearch.switching.switch import check_removable, remove_model, switch_model
 

@@ -1,13 +1,12 @@
-"""One run that embeds a collection by a further model: knows what is left to do from the rows alone."""
+"""The work of a run that embeds by a further model: knows what is left to do from the rows alone."""
 
 from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,11 @@ from clipsearch.answers.models import EmbeddingReport
 from clipsearch.database import collection_models as further_rows
 from clipsearch.database import collections as collection_rows
 from clipsearch.database import embedding_runs
-from clipsearch.database import models as model_rows
-from clipsearch.database import runs as run_rows
 from clipsearch.database.collection_models import NewEmbedding, StoredFile
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import contents_by_hash
-from clipsearch.database.models import ModelRow, check_same
-from clipsearch.errors import AlreadyRunning, ClipSearchError, Conflict, InvalidVector
+from clipsearch.database.models import ModelRow
+from clipsearch.errors import Conflict, InvalidVector
 from clipsearch.library import Library
 from clipsearch.switching.reading import Content, Prepared, Reader, Unread, ahead, contents_of
 
@@ -45,88 +42,8 @@ class _Cancelled(Exception):
     """Someone asked the run to stop; what is committed stays."""
 
 
-def add_model(
-    library: Library,
-    model: str,
-    *,
-    collection: str | None = None,
-    on_progress: OnEmbedding | None = None,
-    run_id: int | None = None,
-) -> EmbeddingReport:
-    """Embed every image of a collection by a further model, beside the one that answers; once more, what is lacking.
-
-    An image whose content the model has embedded before is taken over by its hash. A file that is gone, changed or
-    unreadable is named in the report, and the image keeps lacking the model. Each batch is committed for itself, so
-    that a run which was cut short goes on where it stopped. ``run_id`` is a run that ``queue_embedding`` gave.
-
-    Raises CollectionNotFound, ModelNotFound, ModelUnavailable, ModelMismatch for other weights or another dimension
-    under a known name, Conflict for the model that answers where no image lacks it, AlreadyRunning, StorageFull.
-    """
-    started = time.monotonic()
-    row = library.collection(collection)
-    name = _addable(library, row, model)
-    if run_id is None:
-        with library.database.read() as connection:
-            embedding_runs.check_alone(connection, row.id, name)  # before a run is noted that would only fail
-        run_id = queue_embedding(library, row.name, name)
-    try:
-        with embedding_runs.kept_alive(library.database, run_id, library.settings.lease_seconds):
-            run = _begun(library, row, name, run_id, on_progress)
-            state = run.execute()
-        _finish(library, run_id, state, None)
-    except BaseException as error:
-        _finish(library, run_id, "failed" if isinstance(error, Exception) else "interrupted", _words(error))
-        raise
-    return run.report(cancelled=state == "cancelled", seconds=time.monotonic() - started)
-
-
-def queue_embedding(library: Library, collection: str | None, model: str) -> int:
-    """The id of a run that waits for its turn; hand it to ``add_model``. Raises as that, before the model is loaded."""
-    row = library.collection(collection)
-    name = _addable(library, row, model)
-    with library.database.write() as connection:
-        return run_rows.create_run(connection, row.id, "", kind="embed", model_name=name)
-
-
-def _addable(library: Library, row: CollectionRow, model: str) -> str:
-    name = library.model_name(model)
-    if name == row.model_name and not _lacks(library, row):
-        raise Conflict(
-            f"{name} is the model that answers in the collection {row.name!r} already, and no image lacks it; new "
-            "ones, indexing brings: clipsearch index FOLDER"
-        )
-    return name
-
-
-def _lacks(library: Library, row: CollectionRow) -> bool:
-    """Whether images lack the model that answers, as after a switch that allowed it."""
-    with library.database.read() as connection:
-        model = model_rows.find_model(connection, row.model_name)
-        return model is not None and further_rows.count_lacking(connection, row.id, model) > 0
-
-
-def _begun(library: Library, row: CollectionRow, name: str, run_id: int, tell: OnEmbedding | None) -> _Embedding:
-    """The run with its model loaded and written down as one of the collection's."""
-    # The models of all collections are kept alike: it is refused where the name stands for other weights.
-    encoder, model = library.encoder_for(replace(row, model_name=name))
-    check_same(model.model, encoder.model)
-    with library.database.write() as connection:
-        answering = row.model_name == name
-        row = further_rows.locked_collection(connection, row.id)
-        if row.model_name != name:
-            further_rows.add_model(connection, row.id, name)
-        elif not answering:
-            raise Conflict(f"the collection {row.name!r} was switched to {name} meanwhile")
-        apart = embedding_runs.crashed_at_once(connection, row.id, name, run_id)
-        images = collection_rows.count_images(connection, row.id)
-        lacking = further_rows.count_lacking(connection, row.id, model)
-    if apart:
-        log.warning("the last run ended before it had embedded anything: files are decoded in processes apart now")
-    return _Embedding(library, row, encoder, model, run_id, tell, apart, answering, images, images - lacking)
-
-
 @dataclass
-class _Embedding:
+class EmbeddingRun:
     """What one run knows."""
 
     library: Library
@@ -292,17 +209,3 @@ class _Embedding:
         embedded, failed = self.embedded + more, len(self.failed)
         counts = {"embedded": embedded, "taken_over": self.taken_over, "failed": failed, "before": self.before}
         return self.before + embedded + failed, counts
-
-
-def _finish(library: Library, run_id: int, state: str, error: str | None) -> None:
-    try:
-        with library.database.write() as connection:
-            run_rows.finish_run(connection, run_id, state, error)
-    except ClipSearchError as second:  # a full disk, say: the run's own error is the one to be heard
-        log.warning("the end of run %d could not be noted: %s", run_id, second)
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, AlreadyRunning):
-        return f"it was not begun: {error.message}"
-    return error.message if isinstance(error, ClipSearchError) else f"{type(error).__name__}: {error}"

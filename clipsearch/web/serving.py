@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -32,7 +31,6 @@ from clipsearch.announcement import (
     withdraw,
 )
 from clipsearch.config import Settings
-from clipsearch.errors import ConfigError
 from clipsearch.library import Library
 from clipsearch.web.access import EXTENSION as ACCESS
 from clipsearch.web.access import check_start
@@ -40,6 +38,7 @@ from clipsearch.web.admission import Admission, open_door
 from clipsearch.web.app import create_app
 from clipsearch.web.binding import largest_body
 from clipsearch.web.context import EXTENSION, Context
+from clipsearch.web.listening import LINE, allow_files, bind
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +48,8 @@ THREADS = 96
 # job events (job_events.MOST_STREAMS).
 SPARE_THREADS = 40
 CONNECTIONS = 1_000
-# Twice the connections and some more: each may hold a spooled upload, and the database has files of its own.
-FILES = 4_096
 CHANNEL_SECONDS = 30
 HEADER_BYTES = 32_768
-LINE = 1_024
 DRAIN_SECONDS = 30.0
 LOOK_SECONDS = 10.0
 GRACE_SECONDS = 0.5
@@ -92,13 +88,13 @@ class Server:
 
     def __init__(self, app: APIFlask, library: Library, host: str, port: int) -> None:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it writes a line for each request that waits
-        _allow_files()
+        allow_files()
         self.context: Context = app.extensions[EXTENSION]
         self._sockets: dict[int, Any] = {}
         self._stopping = threading.Event()
         self._signals = 0
         self._next_look = math.inf  # at its announcement, which is none yet
-        bound = _bind(host, port)
+        bound = bind(host, port)
         self.port = int(bound.getsockname()[1])
         self._data_dir = library.settings.data_dir
         # Commands have no key, and where one is needed they would ask in vain.
@@ -226,26 +222,6 @@ def _places(settings: Settings) -> int:
     return settings.work_slots + settings.work_queue + settings.search_slots + settings.search_queue
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    # Here and not in waitress, which would leave forty threads behind where it fails.
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
-        listening = socket.socket(family, kind, protocol)
-        try:
-            if os.name == "posix":
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(LINE)
-        except BaseException:
-            listening.close()
-            raise
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"the server cannot listen on {host} port {port}: {reason}") from error
-    return listening
-
-
 def _announcement(library: Library, host: str, port: int) -> Announcement | None:
     """What commands of this machine need to know; None where they cannot reach this address or tell the database."""
     settings = library.settings
@@ -291,14 +267,3 @@ def _write_ready_file(server: Server, path: Path) -> None:
 def _print(address: str) -> None:
     sys.stdout.write(f"clipsearch serves {address}\n")
     sys.stdout.flush()
-
-
-def _allow_files() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

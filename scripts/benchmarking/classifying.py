@@ -16,6 +16,7 @@ from benchmarking.searching import opened_library
 from benchmarking.vectors import make_space
 from clipsearch.classifying import classify_all
 from clipsearch.config import read_settings
+from clipsearch.database import label_embeddings as label_vectors
 from clipsearch.database import label_sets as label_rows
 from clipsearch.database.embeddings import changes_after
 from clipsearch.label_files import draft_of
@@ -68,7 +69,7 @@ def _keep_labels(library: Library, vectors: NDArray[np.float32]) -> None:
     if model is None:
         raise RuntimeError("the made library has no model")
     with library.database.write() as connection:
-        label_rows.save_label_embeddings(connection, label_rows.get_label_set(connection, SET), model.id, vectors)
+        label_vectors.save_label_embeddings(connection, label_rows.get_label_set(connection, SET), model.id, vectors)
 
 
 def _best(rows: NDArray[np.float16], labels: NDArray[np.float32]) -> NDArray[np.int64]:
