@@ -32,7 +32,7 @@ def test_status_tells_what_there_is(shared: Shelf) -> None:
 def test_status_of_nothing_says_how_to_begin(shared: Shelf, tmp_path: Path) -> None:
     done = shared.call("status", "--data-dir", tmp_path)
     assert done.code == 0
-    assert "clipsearch index FOLDER" in done.err
+    assert f"clipsearch --data-dir {tmp_path} index FOLDER" in done.err
 
 
 def test_collections_are_made_renamed_shown_and_deleted(shared: Shelf, data: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_doctor_finds_what_is_wrong_and_mends_it(shared: Shelf, data: Path, 
     ill = shared.call("doctor", *here)
     assert ill.code == 1
     assert f"    {tmp_path}/pictures/picture-0.png\n" in ill.text
-    assert "clipsearch doctor --repair" in ill.err
+    assert f"clipsearch --data-dir {data} doctor --repair" in ill.err
     assert shared.call("doctor", "--repair", *here).code == 0
     assert shared.call("doctor", *here).code == 0
 

@@ -172,7 +172,7 @@ def test_nothing_found_is_exit_code_three_and_says_why(shelf: Shelf, vector: Pat
 def test_a_search_where_nothing_was_indexed_names_the_command(shelf: Shelf, tmp_path: Path) -> None:
     done = shelf.call("search", "boat", "--data-dir", tmp_path)
     assert done.code == 1
-    assert "clipsearch index FOLDER" in done.err
+    assert f"clipsearch --data-dir {tmp_path} index FOLDER" in done.err
 
 
 def test_filters_narrow_the_answer(shelf: Shelf, vector: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ def test_openvino_asked_for_and_missing_is_an_error_that_names_the_extra(
     checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtimes, "openvino_installed", lambda: False)
-    with pytest.raises(ConfigError, match=r"clipsearch\[openvino\]"):
+    with pytest.raises(ConfigError, match=r"pip install -e '\.\[openvino\]'"):
         open_encoder(checkpoints.name("small-clip"), device="cpu", runtime="openvino")
 
 
