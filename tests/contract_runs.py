@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import schemathesis
 from apiflask import APIFlask
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, from_schema
 from schemathesis.engine.events import NonFatalError, ScenarioFinished
+from werkzeug.test import stream_encode_multipart
 
 DOCUMENT = "/api/v1/openapi.json"
 REJECTED = "Schema-valid request rejected"
@@ -61,11 +64,14 @@ def run_contract(app: APIFlask, cases: int, *, only: str | None = None, seed: in
     # Boundary values are about as many again, and sequences half as many.
     project.generation.update(max_examples=max(1, -(-cases // operations) * 2 // (5 if thorough else 2)))
     run = ContractRun()
-    for event in from_schema(schema).execute():
-        if isinstance(event, ScenarioFinished):
-            _note(run, event)
-        elif isinstance(event, NonFatalError):
-            run.errors.append(f"{event.label}: {event.info.format()}")
+    # Large forms stay in memory: the client of werkzeug leaves the file open that it would put them into.
+    in_memory = partial(stream_encode_multipart, use_tempfile=False)
+    with mock.patch("werkzeug.test.stream_encode_multipart", in_memory):
+        for event in from_schema(schema).execute():
+            if isinstance(event, ScenarioFinished):
+                _note(run, event)
+            elif isinstance(event, NonFatalError):
+                run.errors.append(f"{event.label}: {event.info.format()}")
     return run
 
 
@@ -91,6 +97,10 @@ def _is_no_finding(failure: Any, node: Any, interaction: Any, recorder: Any) -> 
         faults = [line for line in failure.message.splitlines() if "body" in line and ":" in line]
         return bool(faults) and all(line.endswith("Incorrect type") for line in faults if " - " in line)
     if failure.title == GONE:
+        # The collection is there, and an image that the body names is not in it.
+        told = interaction.response.json().get("code")
+        if told == "image_not_found" and "{image_id}" not in node.value.operation.label:
+            return True
         # It was given another name in between, which no check knows to follow.
         return any(other.value.operation.label == RENAMING for other in recorder.cases.values())
     return False
