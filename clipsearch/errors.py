@@ -284,3 +284,8 @@ class SchemaMismatch(ConfigError):
     """The database's schema is older or newer than this version of the software."""
 
     code = "schema_mismatch"
+
+
+def in_words(error: BaseException) -> str:
+    """What is told of an error: its own words where it is raised on purpose, else its type as well."""
+    return error.message if isinstance(error, ClipSearchError) else f"{type(error).__name__}: {error}"

@@ -35,6 +35,7 @@ ROOMS = {
     "prompts": "ground",
     "provenance": "ground",
     "queries": "ground",
+    "ahead": "ground",
     "stages": "ground",
     "built_in": "noun",
     "database": "noun",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import re
 import shlex
@@ -14,13 +15,16 @@ import psutil
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from clipsearch.database.clock import now
+from clipsearch.database.engine import Database
 from clipsearch.database.failures import storable
 from clipsearch.database.leases import find_lease, is_dead
 from clipsearch.database.schema import collection as collection_table
 from clipsearch.database.schema import run as table
 from clipsearch.database.schema import source as source_table
 from clipsearch.database.upsert import upsert_into
-from clipsearch.errors import RunNotFound
+from clipsearch.errors import ClipSearchError, RunNotFound
+
+log = logging.getLogger(__name__)
 
 UNFINISHED = ("queued", "running")
 GONE = "the process that worked on it is gone"
@@ -99,6 +103,20 @@ def finish_run(connection: Connection, run_id: int, state: str, error: str | Non
         .where(table.c.id == run_id)
         .values(state=state, error=None if error is None else storable(error), finished_at=now(connection))
     )
+
+
+def end_run(database: Database, run_id: int, state: str, error: str | None = None) -> None:
+    """Note the end of a run in a transaction of its own; where that fails it is logged, and nothing raised."""
+    try:
+        with database.write() as connection:
+            finish_run(connection, run_id, state, error)
+    except ClipSearchError as second:  # a full disk, say: the run's own error is the one to be heard
+        log.warning("the end of run %d could not be noted: %s", run_id, second)
+
+
+def state_after(error: BaseException) -> str:
+    """The state in which an error leaves a run: what is no Exception is a wish to stop."""
+    return "failed" if isinstance(error, Exception) else "interrupted"
 
 
 def ask_to_cancel(connection: Connection, run_id: int) -> RunRow:

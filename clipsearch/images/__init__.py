@@ -28,6 +28,7 @@ from clipsearch.images.uploads import (
 if TYPE_CHECKING:
     from clipsearch.images.apart import DecodingProcess
     from clipsearch.images.contact_sheet import SheetEntry, draw_contact_sheet, write_contact_sheet
+    from clipsearch.images.decoding_processes import DecodingProcesses
     from clipsearch.images.opening import MAX_PIXELS, Opened, Source, open_picture
     from clipsearch.images.pixel_hashing import pixel_hash, pixel_hash_distance
     from clipsearch.images.thumbnails import make_thumbnail, thumbnail_of
@@ -36,6 +37,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "DecodingProcess",
+    "DecodingProcesses",
     "FoundFile",
     "Opened",
     "Presence",
@@ -69,6 +71,7 @@ __all__ = [
 
 _NEEDS_PILLOW: Final = {
     "DecodingProcess": "apart",
+    "DecodingProcesses": "decoding_processes",
     "MAX_PIXELS": "opening",
     "Opened": "opening",
     "Source": "opening",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch.errors import DecoderCrashed
-from clipsearch.images import FoundFile
+from clipsearch.images import DecodingProcesses, FoundFile
 from clipsearch.indexing.journal import Journal, read_journal
 
 if TYPE_CHECKING:
-    from clipsearch.images import DecodingProcess, Opened
+    from clipsearch.images import Opened
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +31,13 @@ class Decoders:
         self._suspects = set(suspects)
         self._journal = Journal(journal_path, list(suspects.values()))
         self._max_pixels = max_pixels
-        self._thread = threading.local()
-        self._processes: list[DecodingProcess] = []
+        self._processes = DecodingProcesses(max_pixels)
 
     def open(self, file: FoundFile, source: bytes | Path, reduced_to: int | None) -> Opened:
         """The file's picture. Raises UnreadableImage and its kin, DecoderCrashed among them."""
         if (self.apart or self._suspects) and os.name == "posix":
             try:
-                return self._process().open_picture(source, reduced_to)
+                return self._processes.open_picture(source, reduced_to)
             except DecoderCrashed:
                 self.apart = True
                 raise
@@ -52,18 +50,8 @@ class Decoders:
 
     def close(self, *, done: bool) -> None:
         """End the processes; ``done`` says that every file was dealt with."""
-        for process in self._processes:
-            process.close()
+        self._processes.close()
         self._journal.close(remove=done)
-
-    def _process(self) -> DecodingProcess:
-        from clipsearch.images import DecodingProcess
-
-        if not hasattr(self._thread, "process"):
-            self._thread.process = DecodingProcess(self._max_pixels)
-            self._processes.append(self._thread.process)
-        process: DecodingProcess = self._thread.process
-        return process
 
 
 def suspects_among(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +20,6 @@ from clipsearch.indexing.decoding import Decoders
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
-
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -151,23 +146,6 @@ class Reader:
             opened.taken_at,
             opened.pixel_hash,
         )
-
-
-def ahead(
-    executor: Executor, function: Callable[[Item], Outcome], items: Iterable[Item], window: Callable[[], int]
-) -> Iterator[Outcome]:
-    """What ``function`` makes of each item, in order, worked out up to ``window()`` items ahead."""
-    waiting: deque[Future[Outcome]] = deque()
-    try:
-        for item in items:
-            waiting.append(executor.submit(function, item))
-            while len(waiting) >= window():
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def _failure(file: FoundFile, code: str, reason: str) -> NewFailure:

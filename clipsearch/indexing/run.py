@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipsearch.ahead import ahead
 from clipsearch.answers import IndexingReport
 from clipsearch.database import failures as failure_rows
 from clipsearch.database import images as image_rows
@@ -22,7 +23,7 @@ from clipsearch.database.collections import CollectionRow
 from clipsearch.database.embeddings import content_known
 from clipsearch.database.images import KnownFile
 from clipsearch.database.leases import Lease
-from clipsearch.errors import ClipSearchError, DecoderCrashed, ModelMismatch, ModelNotFound, ModelUnavailable
+from clipsearch.errors import ClipSearchError, DecoderCrashed, ModelMismatch, ModelNotFound, ModelUnavailable, in_words
 from clipsearch.images import FoundFile, absolute, uri_of
 from clipsearch.indexing.committing import Cancelled, Committer
 from clipsearch.indexing.decoding import Decoders, suspects_among
@@ -30,7 +31,7 @@ from clipsearch.indexing.encoding import Batches, EncodedBatch
 from clipsearch.indexing.options import IndexingOptions
 from clipsearch.indexing.planning import Plan, Scan, check_source, make_plan, scan_source, uri_prefixes
 from clipsearch.indexing.previewing import preview
-from clipsearch.indexing.reading import Reader, ahead
+from clipsearch.indexing.reading import Reader
 from clipsearch.library import Library
 
 if TYPE_CHECKING:
@@ -93,9 +94,9 @@ def index_source(
             row = library.collection(row.name)
             run = _Run(library, row, scan, options, run_id, lease, on_progress)
             state = run.execute()
-            _mark_finished(library, run_id, state, None)
+            run_rows.end_run(library.database, run_id, state)
     except BaseException as error:
-        _mark_finished(library, run_id, _state_after(error), _words(error))
+        run_rows.end_run(library.database, run_id, run_rows.state_after(error), in_words(error))
         raise
     # Neither the lease nor the run's end waits for it: it may train for minutes, and fail or be interrupted.
     if run.changed:
@@ -266,22 +267,6 @@ class _Run:
 def _mark_started(library: Library, run_id: int, lease: Lease) -> None:
     with library.database.write() as connection:
         run_rows.start_run(connection, run_id, lease.holder)
-
-
-def _mark_finished(library: Library, run_id: int, state: str, error: str | None) -> None:
-    try:
-        with library.database.write() as connection:
-            run_rows.finish_run(connection, run_id, state, error)
-    except ClipSearchError as second:  # a full disk, say: the run's own error is the one to be heard
-        log.warning("the end of run %d could not be noted: %s", run_id, second)
-
-
-def _state_after(error: BaseException) -> str:
-    return "failed" if isinstance(error, Exception) else "interrupted"
-
-
-def _words(error: BaseException) -> str:
-    return error.message if isinstance(error, ClipSearchError) else f"{type(error).__name__}: {error}"
 
 
 def _since(started: float) -> float:

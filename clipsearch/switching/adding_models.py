@@ -14,7 +14,7 @@ from clipsearch.database import models as model_rows
 from clipsearch.database import runs as run_rows
 from clipsearch.database.collections import CollectionRow
 from clipsearch.database.models import check_same
-from clipsearch.errors import AlreadyRunning, ClipSearchError, Conflict
+from clipsearch.errors import AlreadyRunning, Conflict, in_words
 from clipsearch.library import Library
 from clipsearch.switching.embedding import EmbeddingRun, OnEmbedding
 
@@ -49,9 +49,9 @@ def add_model(
         with embedding_runs.kept_alive(library.database, run_id, library.settings.lease_seconds):
             run = _begun(library, row, name, run_id, on_progress)
             state = run.execute()
-        _finish(library, run_id, state, None)
+        run_rows.end_run(library.database, run_id, state)
     except BaseException as error:
-        _finish(library, run_id, "failed" if isinstance(error, Exception) else "interrupted", _words(error))
+        run_rows.end_run(library.database, run_id, run_rows.state_after(error), _words(error))
         raise
     return run.report(cancelled=state == "cancelled", seconds=time.monotonic() - started)
 
@@ -101,15 +101,7 @@ def _begun(library: Library, row: CollectionRow, name: str, run_id: int, tell: O
     return EmbeddingRun(library, row, encoder, model, run_id, tell, apart, answering, images, images - lacking)
 
 
-def _finish(library: Library, run_id: int, state: str, error: str | None) -> None:
-    try:
-        with library.database.write() as connection:
-            run_rows.finish_run(connection, run_id, state, error)
-    except ClipSearchError as second:  # a full disk, say: the run's own error is the one to be heard
-        log.warning("the end of run %d could not be noted: %s", run_id, second)
-
-
 def _words(error: BaseException) -> str:
     if isinstance(error, AlreadyRunning):
         return f"it was not begun: {error.message}"
-    return error.message if isinstance(error, ClipSearchError) else f"{type(error).__name__}: {error}"
+    return in_words(error)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from clipsearch.ahead import ahead
 from clipsearch.answers import FailedFile
 from clipsearch.answers.models import EmbeddingReport
 from clipsearch.database import collection_models as further_rows
@@ -21,7 +22,7 @@ from clipsearch.database.embeddings import contents_by_hash
 from clipsearch.database.models import ModelRow
 from clipsearch.errors import Conflict, InvalidVector
 from clipsearch.library import Library
-from clipsearch.switching.reading import Content, Prepared, Reader, Unread, ahead, contents_of
+from clipsearch.switching.reading import Content, Prepared, Reader, Unread, contents_of
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
@@ -102,7 +103,7 @@ class EmbeddingRun:
         """Embed what lacks the model at this moment; how many images got an embedding."""
         before = self.embedded
         batch: list[Prepared] = []
-        for one in ahead(executor, reader.read, self._contents(), self._window()):
+        for one in ahead(executor, reader.read, self._contents(), self._window):
             if isinstance(one, Unread):
                 self._note(one.content.images, one.failures)
                 continue

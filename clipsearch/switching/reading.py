@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +14,11 @@ from numpy.typing import NDArray
 from clipsearch.answers import FailedFile
 from clipsearch.database.collection_models import StoredFile
 from clipsearch.errors import ClipSearchError, InvalidInput, UnreadableImage
-from clipsearch.images import path_of, presence, read_and_hash
+from clipsearch.images import DecodingProcesses, path_of, presence, read_and_hash
 
 if TYPE_CHECKING:
     from clipsearch.encoder import Encoder
-    from clipsearch.images import DecodingProcess, Opened
-
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
+    from clipsearch.images import Opened
 
 
 @dataclass(frozen=True)
@@ -58,8 +52,7 @@ class Reader:
         self._encoder = encoder
         self._max_pixels = max_pixels
         self._apart = apart and os.name == "posix"
-        self._thread = threading.local()
-        self._processes: list[DecodingProcess] = []
+        self._processes = DecodingProcesses(max_pixels)
 
     def read(self, content: Content) -> Prepared | Unread:
         """The pixels of the first of its files that still holds the content."""
@@ -87,24 +80,14 @@ class Reader:
 
     def close(self) -> None:
         """End the processes."""
-        for process in self._processes:
-            process.close()
+        self._processes.close()
 
     def _open(self, source: bytes | Path) -> Opened:
         if self._apart:
-            return self._process().open_picture(source, self._encoder.model.image_size)
+            return self._processes.open_picture(source, self._encoder.model.image_size)
         from clipsearch.images import open_picture
 
         return open_picture(source, max_pixels=self._max_pixels, reduced_to=self._encoder.model.image_size)
-
-    def _process(self) -> DecodingProcess:
-        from clipsearch.images import DecodingProcess
-
-        if not hasattr(self._thread, "process"):
-            self._thread.process = DecodingProcess(self._max_pixels)
-            self._processes.append(self._thread.process)
-        process: DecodingProcess = self._thread.process
-        return process
 
 
 def contents_of(images: Iterable[StoredFile]) -> tuple[list[Content], list[FailedFile]]:
@@ -118,23 +101,6 @@ def contents_of(images: Iterable[StoredFile]) -> tuple[list[Content], list[Faile
         else:
             by_hash.setdefault(image.content_hash, []).append(image)
     return [Content(digest, same) for digest, same in by_hash.items()], failures
-
-
-def ahead(
-    executor: Executor, function: Callable[[Item], Outcome], items: Iterable[Item], window: int
-) -> Iterator[Outcome]:
-    """What ``function`` makes of each item, in order, worked out up to ``window`` items ahead."""
-    waiting: deque[Future[Outcome]] = deque()
-    try:
-        for item in items:
-            waiting.append(executor.submit(function, item))
-            while len(waiting) >= window:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def _unread(image: StoredFile, error: InvalidInput) -> FailedFile:

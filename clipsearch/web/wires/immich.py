@@ -9,13 +9,14 @@ from typing import Any, Literal
 from flask import Response, request
 from pydantic import TypeAdapter
 
-from clipsearch.errors import InvalidInput, TooLarge
+from clipsearch.errors import InvalidInput
 from clipsearch.images import open_picture
 from clipsearch.queries import ShortText
 from clipsearch.web.binding import BOUNDARIES, FORM_MEMORY, FORM_PARTS
 from clipsearch.web.context import context
 from clipsearch.web.errors import InvalidRequest
 from clipsearch.web.scopes import needs
+from clipsearch.web.upload_limit import check_size
 from clipsearch.web.wires.models import model_answering
 from clipsearch.web.wires.vectors import numbers, pictures_encoded, texts_encoded
 from clipsearch.web.wires.wire import Problem, reply, wire
@@ -117,8 +118,7 @@ def _image(limit: int) -> bytes | None:
     if file is None:
         return None
     data = file.stream.read(limit + 1)
-    if len(data) > limit:
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    check_size([data])
     return data
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clipsearch.encoding import ChosenModel, Encodings, count_tokens, encode_pictures, encode_texts
 from clipsearch.errors import TooLarge
 from clipsearch.web.context import context
+from clipsearch.web.upload_limit import check_size
 
 # In all texts of a request: a tokenizer reads each to its end, however little of it the model takes.
 MAX_CHARACTERS = 1_000_000
@@ -35,9 +36,7 @@ def texts_counted(texts: Sequence[str], model: ChosenModel, *, called: str = "te
 def pictures_encoded(pictures: Sequence[bytes], model: ChosenModel, *, called: str = "images[{}]") -> Encodings:
     """As ``encode_pictures``; raises Busy and TooLarge as well."""
     held = context()
-    limit = held.settings.max_upload_bytes
-    if any(len(one) > limit for one in pictures):
-        raise TooLarge(f"an image may have {limit:,} bytes at most", limit=limit)
+    check_size(pictures)
     with held.slots.taken():
         return encode_pictures(held.library, pictures, model=model, called=called)
 
