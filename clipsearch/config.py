@@ -132,7 +132,7 @@ class Settings(BaseSettings):
         default=None, description="one line for each request; in json, and from log level info on, if not set"
     )
     work_slots: int = Field(default=4, ge=1, le=64, description="requests that work on pictures at once")
-    work_queue: int = Field(default=16, ge=0, le=1_000, description="requests that may wait for such a slot")
+    work_queue: int = Field(default=8, ge=0, le=1_000, description="requests that may wait for such a slot")
     search_slots: int = Field(default=16, ge=1, le=256, description="searches without pictures at once")
     search_queue: int = Field(default=48, ge=0, le=1_000, description="searches that may wait for such a slot")
     queue_seconds: float = Field(default=5.0, ge=0.0, le=60.0, description="how long a request may wait for a slot")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Literal
@@ -44,6 +44,7 @@ class StageWatch:
 
 
 _watch: ContextVar[StageWatch | None] = ContextVar("clipsearch_stages", default=None)
+_aside: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("clipsearch_aside", default=nullcontext)
 
 
 def begin_watch(watch: StageWatch) -> Token[StageWatch | None]:
@@ -67,6 +68,21 @@ def check_time() -> None:
     watch = _watch.get()
     if watch is not None:
         watch.check()
+
+
+@contextmanager
+def may_step_aside(how: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Have ``aside`` mean ``how`` to this thread: others work while it holds what ``how()`` gives."""
+    token = _aside.set(how)
+    try:
+        yield
+    finally:
+        _aside.reset(token)
+
+
+def aside() -> AbstractContextManager[None]:
+    """Held while this thread only waits, for the model or for company in its batch; others may work meanwhile."""
+    return _aside.get()()
 
 
 @contextmanager

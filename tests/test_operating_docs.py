@@ -61,7 +61,6 @@ LIMITS = {
     "seconds that a request waits for a slot (`CLIPSEARCH_QUEUE_SECONDS`)": default("queue_seconds"),
     "seconds that a request may take (`CLIPSEARCH_REQUEST_SECONDS`)": default("request_seconds"),
     "requests that wait for a thread": admission.LONGEST_LINE,
-    "the same while no slot has a place left": admission.SHORT_LINE,
     "connections": serving.CONNECTIONS,
     "seconds of silence on a connection": serving.CHANNEL_SECONDS,
     "seconds to finish at a stop": serving.DRAIN_SECONDS,

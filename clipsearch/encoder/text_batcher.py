@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from clipsearch.encoder.text_cut import TextCut
 from clipsearch.errors import Busy, InvalidVector
+from clipsearch.stages import aside
 
 Tokens = NDArray[np.int64]
 Rows = NDArray[np.float32]
@@ -89,7 +90,8 @@ class TextBatcher:
             return ask.rows
         try:
             self._enter(ask)
-            ask.awake.wait()
+            with aside():
+                ask.awake.wait()
             while not ask.finished:
                 self._run_batch()
         finally:
@@ -139,7 +141,8 @@ class TextBatcher:
         tokens = np.concatenate([ask.tokens[ask.order[ask.done : ask.done + count], :length] for ask, count in batch])
         started = time.monotonic()
         try:
-            rows = self._forward(tokens)
+            with aside():
+                rows = self._forward(tokens)
             if rows.shape != (len(tokens), self._dimension):
                 raise InvalidVector(f"the model gave {rows.shape} for {len(tokens)} texts, not {self._dimension} wide")
         except Exception as error:  # noqa: BLE001 - raised again, by each whose texts were in the batch

@@ -1,52 +1,63 @@
-"""Lets requests in: health by threads of its own, others by a line of bounded length, and the rest is told to wait.
+"""Lets requests in: health by threads of its own, others where there is a place for them, and the rest is told to wait.
 
 waitress' own line has no end, so that under overload every answer, health included, would come later and later. Who
-is not let in gets the same problem that the work slots answer with, at a small part of its cost.
+is not let in gets the problem that the work slots answer with, at once and by the thread that reads: it takes no
+thread from those who work, and a small part of what the app would need to say the same.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
-import uuid
+import socket
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from random import getrandbits
 
-from waitress.channel import HTTPChannel  # type: ignore[import-untyped]  # brings no types
+from waitress.channel import ClientDisconnected, HTTPChannel  # type: ignore[import-untyped]  # brings no types
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.server import BaseWSGIServer  # type: ignore[import-untyped]
-from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher  # type: ignore[import-untyped]
+from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
+from waitress.utilities import build_http_date  # type: ignore[import-untyped]
 
 from clipsearch.web.errors import PROBLEM_TYPE
 from clipsearch.web.readiness import HEALTH_PATHS
 from clipsearch.web.replies import Problem
 from clipsearch.web.security import HEADERS
+from clipsearch.web.slots import WorkSlots
 
 log = logging.getLogger(__name__)
 
-# Requests that wait for a thread, when all are taken: some more than come in the time that a refusal takes.
+# Requests that wait for a thread, when all are taken.
 LONGEST_LINE = 64
-SHORT_LINE = 4
 THREADS_ASIDE = 2
 _AT_ONCE = 128
+_LOOK_EVERY = 16
 _DETAIL = "the server has all the work it can hold; try again in a moment"
-
-
-class Refused:
-    """What a request bears that is not let in, where waitress looks for a fault of its own."""
 
 
 class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress brings no types
     """waitress' dispatcher with an end to its line; ``refused`` is told of each request that is not let in.
 
-    ``full`` says whether no work slot has a place left: the line is short then, for most would wait to be refused.
+    ``slots_of`` tells by method and path which slots a request takes, None where that is not known before it is
+    read. No more are let in for them than have a slot or a place in their queue.
     """
 
-    def __init__(self, refused: Callable[[], None], full: Callable[[], bool], longest: int = LONGEST_LINE) -> None:
+    def __init__(
+        self,
+        refused: Callable[[], None],
+        slots_of: Callable[[str, str], WorkSlots | None],
+        longest: int = LONGEST_LINE,
+    ) -> None:
         super().__init__()
         self._refused = refused
-        self._full = full
+        self._slots_of = slots_of
         self._longest = longest
+        self._counting = threading.Lock()
+        self._inside: Counter[WorkSlots] = Counter()
         self._aside = ThreadedTaskDispatcher()
         self._aside.set_thread_count(THREADS_ASIDE)
 
@@ -55,19 +66,38 @@ class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress bring
         """How many requests wait for a thread."""
         return len(self.queue)
 
-    def add_task(self, task: Any) -> None:
-        """Take in the first request of a channel, by whom it is to be answered."""
-        request = task.requests[0]
-        if request.error is not None:
-            log.info("a request that cannot be read was refused: %s", request.error.reason)
-        if request.path in HEALTH_PATHS:
-            self._aside.add_task(task)
-        elif request.error is None and len(self.queue) >= (SHORT_LINE if self._full() else self._longest):
-            request.error = Refused()
+    def add_task(self, task: Channel) -> None:
+        """Take in the next request of a channel, by whom it is to be answered; refused ones are answered here."""
+        while task.requests:
+            request = task.requests[0]
+            if request.error is not None:
+                log.info("a request that cannot be read was refused: %s", request.error.reason)
+            if request.path in HEALTH_PATHS:
+                self._aside.add_task(task)
+                return
+            if request.error is not None or self._has_place(request):
+                super().add_task(task)
+                return
             self._refused()
-            self._aside.add_task(task)
-        else:
-            super().add_task(task)
+            task.refuse()
+
+    def _has_place(self, request: _Parser) -> bool:
+        if len(self.queue) >= self._longest:
+            return False
+        slots = self._slots_of(request.command, request.path)
+        if slots is not None:
+            with self._counting:
+                if self._inside[slots] >= slots.places:
+                    return False
+                self._inside[slots] += 1
+            request.slots = slots
+        return True
+
+    def let_out(self, request: _Parser) -> None:
+        """Give the place of a request that was let in to the next one."""
+        if request.slots is not None:
+            with self._counting:
+                self._inside[request.slots] -= 1
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """Stop the threads when they are done; waits ``timeout`` seconds at most."""
@@ -76,36 +106,11 @@ class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress bring
         return done
 
 
-class _Refusal(Task):  # type: ignore[misc]
-    """Answers 503 and leaves the connection open for the next try."""
-
-    complete = True
-
-    def execute(self) -> None:
-        """Write the answer."""
-        request_id = uuid.uuid4().hex
-        problem = Problem(
-            title="Service Unavailable", status=503, detail=_DETAIL, code="busy", request_id=request_id,
-            details={"retry_after": 1.0},
-        )  # fmt: skip
-        body = json.dumps(problem.model_dump()).encode()
-        self.status = "503 Service Unavailable"
-        self.response_headers.extend(
-            [*HEADERS.items(), ("Content-Type", PROBLEM_TYPE), ("Retry-After", "1"), ("X-Request-Id", request_id),
-             ("Cache-Control", "no-store")]
-        )  # fmt: skip
-        self.content_length = len(body)
-        self.write(b"" if self.request.command == "HEAD" else body)
-
-
-def _fault_task(channel: Any, request: Any) -> Any:
-    return (_Refusal if isinstance(request.error, Refused) else ErrorTask)(channel, request)
-
-
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     """waitress' parser; what it cannot read at all is a bad request as well, and has no path."""
 
     path = ""
+    slots: WorkSlots | None = None
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the first line and the headers. Raises ParsingError."""
@@ -116,19 +121,75 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection whose refused requests are answered as problems."""
+    """A connection; says when a request that was let in is answered, and answers those that are not let in."""
 
     parser_class = _Parser
-    error_task_class = staticmethod(_fault_task)
+    requests: list[_Parser]
+
+    def service(self) -> None:
+        """Answer the next request."""
+        request = self.requests[0]
+        try:
+            super().service()
+        finally:
+            self.server.task_dispatcher.let_out(request)
+
+    def handle_read(self) -> None:
+        """Hear what came, and whether somebody is at the door."""
+        super().handle_read()
+        self.server.look_at_door()
+
+    def hear_early(self) -> None:
+        """Hear what has come with a new connection."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except OSError:  # nothing yet, or nobody any more: the next turn finds out
+            return
+        super().handle_read()
+
+    def refuse(self) -> None:
+        """Answer the next request with 503, and leave the connection open for another try."""
+        request = self.requests.pop(0)
+        stays = request.version == "1.1" and not request.connection_close
+        try:
+            self.write_soon(_refusal(stays=stays, with_body=request.command != "HEAD"))
+        except ClientDisconnected:
+            stays = False
+        if not stays:
+            self.close_when_flushed = True
+        request.close()
+
+
+_ID = "REQUEST-ID"  # of no request: it stands where each refusal has its own
+_BODY = json.dumps(
+    Problem(
+        title="Service Unavailable", status=503, detail=_DETAIL, code="busy", request_id=_ID,
+        details={"retry_after": 1.0},
+    ).model_dump()
+)  # fmt: skip
+_HEADERS = {**HEADERS, "Content-Type": PROBLEM_TYPE, "Retry-After": "1", "Cache-Control": "no-store"}
+_LINES = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+
+
+def _refusal(*, stays: bool, with_body: bool) -> bytes:
+    request_id = f"{getrandbits(128):032x}"
+    body = _BODY.replace(_ID, request_id)
+    head = (
+        f"HTTP/1.1 503 Service Unavailable\r\n{_LINES}X-Request-Id: {request_id}\r\n"
+        f"Date: {build_http_date(time.time())}\r\nContent-Length: {len(body)}\r\n"
+        f"Connection: {'keep-alive' if stays else 'close'}\r\n\r\n"
+    )
+    return (head + (body if with_body else "")).encode()
 
 
 def open_door(server: BaseWSGIServer, limit: int) -> None:
-    """Have a listening server take in all who are at the door, up to ``limit`` connections; waitress takes one a turn.
+    """Have a listening server take in all who are at the door, up to ``limit`` connections, and hear them at once.
 
-    A turn looks at every connection, so that under overload who comes last, health included, would wait for as many
-    turns as there are others at the door.
+    waitress takes in one a turn, and a turn hears every connection: under overload who comes last, health included,
+    would wait for as many turns as there are others at the door. So the door is looked at within a turn as well.
     """
     take_one = server.handle_accept
+    heard = itertools.count(1)
 
     def take_in() -> None:
         for _ in range(_AT_ONCE):
@@ -138,6 +199,12 @@ def open_door(server: BaseWSGIServer, limit: int) -> None:
             take_one()
             if len(server.active_channels) == inside:
                 return
+            next(reversed(server.active_channels.values())).hear_early()
+
+    def look() -> None:
+        if next(heard) % _LOOK_EVERY == 0:
+            take_in()
 
     server.handle_accept = take_in
+    server.look_at_door = look
     server.channel_class = Channel

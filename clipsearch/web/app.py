@@ -44,7 +44,7 @@ from clipsearch.web.origins import share_with
 from clipsearch.web.problem_page import show_problems
 from clipsearch.web.readiness import HEALTH_PATHS, Watch
 from clipsearch.web.security import guard
-from clipsearch.web.slots import FETCH_QUEUE, FETCH_SLOTS, WorkSlots
+from clipsearch.web.slots import FETCH_QUEUE, FETCH_SLOTS, SEARCHES_AT_ONCE, WorkSlots
 from clipsearch.web.thumbnails import ThumbnailCache
 from clipsearch.web.wires import register_wires
 
@@ -161,7 +161,9 @@ def _furnish(
     """Give the app what its views work with, and have its requests measured."""
     chosen = library.settings
     slots = slots or WorkSlots(chosen.work_slots, chosen.work_queue, chosen.queue_seconds)
-    search_slots = search_slots or WorkSlots(chosen.search_slots, chosen.search_queue, chosen.queue_seconds)
+    search_slots = search_slots or WorkSlots(
+        chosen.search_slots, chosen.search_queue, chosen.queue_seconds, at_once=SEARCHES_AT_ONCE
+    )
     measurements = Measurements(library, slots, search_slots)
     observe_requests(app, measurements, chosen)
     app.extensions[EXTENSION] = Context(

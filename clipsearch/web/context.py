@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from apiflask import APIFlask
 from flask import current_app
+from werkzeug.exceptions import HTTPException
 
 from clipsearch.config import Settings
 from clipsearch.library import Library
@@ -12,7 +15,7 @@ from clipsearch.web.job_events import Streams
 from clipsearch.web.jobs import Jobs
 from clipsearch.web.measurements import Measurements
 from clipsearch.web.readiness import Watch
-from clipsearch.web.slots import WorkSlots
+from clipsearch.web.slots import WorkSlots, work_of
 from clipsearch.web.thumbnails import ThumbnailCache
 
 EXTENSION = "clipsearch"
@@ -43,3 +46,20 @@ def context() -> Context:
     """The context of the app that answers this request."""
     found: Context = current_app.extensions[EXTENSION]
     return found
+
+
+def slots_by_route(app: APIFlask) -> Callable[[str, str], WorkSlots | None]:
+    """Tells by method and path which slots a request takes; None for what takes none, or where that depends on it."""
+    held: Context = app.extensions[EXTENSION]
+    slots = {"pictures": held.slots, "searches": held.search_slots}
+    routes = app.url_map.bind("")
+
+    def find(method: str, path: str) -> WorkSlots | None:
+        try:
+            endpoint, _ = routes.match(path, method)
+        except HTTPException:
+            return None
+        work = work_of(app.view_functions[endpoint])
+        return slots[work] if work else None
+
+    return find

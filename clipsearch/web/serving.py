@@ -30,14 +30,13 @@ from clipsearch.announcement import (
     stands,
     withdraw,
 )
-from clipsearch.config import Settings
 from clipsearch.library import Library
 from clipsearch.web.access import EXTENSION as ACCESS
 from clipsearch.web.access import check_start
 from clipsearch.web.admission import Admission, open_door
 from clipsearch.web.app import create_app
 from clipsearch.web.binding import largest_body
-from clipsearch.web.context import EXTENSION, Context
+from clipsearch.web.context import EXTENSION, Context, slots_by_route
 from clipsearch.web.listening import LINE, allow_files, bind
 
 log = logging.getLogger(__name__)
@@ -50,6 +49,8 @@ SPARE_THREADS = 40
 CONNECTIONS = 1_000
 CHANNEL_SECONDS = 30
 HEADER_BYTES = 32_768
+# Each read lets another thread run first: an upload takes few of them.
+READ_BYTES = 65_536
 DRAIN_SECONDS = 30.0
 LOOK_SECONDS = 10.0
 GRACE_SECONDS = 0.5
@@ -100,8 +101,9 @@ class Server:
         # Commands have no key, and where one is needed they would ask in vain.
         open_to_all = not app.extensions[ACCESS].required
         self._announcement = _announcement(library, str(bound.getsockname()[0]), self.port) if open_to_all else None
-        self._admission = Admission(self.context.measurements.refused, self._is_full)
-        self._admission.set_thread_count(max(THREADS, _places(library.settings) + SPARE_THREADS))
+        self._admission = Admission(self.context.measurements.refused, slots_by_route(app))
+        places = self.context.slots.places + self.context.search_slots.places
+        self._admission.set_thread_count(max(THREADS, places + SPARE_THREADS))
         self._server = create_server(
             _identified(app, self._announcement.identity) if self._announcement else app,
             map=self._sockets,
@@ -112,6 +114,7 @@ class Server:
             max_request_body_size=largest_body(library.settings.max_upload_bytes) + SPARE_BYTES,
             max_request_header_size=HEADER_BYTES,
             backlog=LINE,
+            recv_bytes=READ_BYTES,
             asyncore_use_poll=True,
             ident=None,
             expose_tracebacks=False,
@@ -121,9 +124,6 @@ class Server:
         open_door(self._server, CONNECTIONS)
         shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
         self.address = f"http://{shown}:{self.port}"
-
-    def _is_full(self) -> bool:
-        return self.context.slots.full and self.context.search_slots.full
 
     @property
     def line(self) -> int:
@@ -215,11 +215,6 @@ class Server:
         if self._signals > 1:
             os._exit(128 + number)
         self.stop()
-
-
-def _places(settings: Settings) -> int:
-    """How many requests may hold a slot or wait for one."""
-    return settings.work_slots + settings.work_queue + settings.search_slots + settings.search_queue
 
 
 def _announcement(library: Library, host: str, port: int) -> Announcement | None:

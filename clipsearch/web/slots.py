@@ -6,32 +6,89 @@ never waits behind them.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
 
 from clipsearch.errors import Busy
-from clipsearch.stages import check_time, time_left
+from clipsearch.stages import check_time, may_step_aside, time_left
+
+Work = Literal["pictures", "searches"]
+View = TypeVar("View", bound=Callable[..., Any])
 
 SLOTS = 4
-QUEUE = 16
+QUEUE = 8
 # Enough searches at once that their words fill a batch of the model; more would only take turns.
 SEARCH_SLOTS = 16
 SEARCH_QUEUE = 48
+# Of those so many are at work; the others have the model work for them. Python runs one thread at a time: with more,
+# each takes turns with all others, and with whoever reads requests.
+SEARCHES_AT_ONCE = max(2, (os.cpu_count() or 1) // 2)
+_MARK = "clipsearch_work"
 # Waiting for other servers takes no core, but a thread and the memory of what comes: a few of the spare threads.
 FETCH_SLOTS = 4
 FETCH_QUEUE = 8
 WAIT_SECONDS = 5.0
 
 
-class WorkSlots:
-    """A semaphore whose queue is bounded in length and in time."""
+class Turnstile:
+    """A semaphore that lets in who waits longest; of a plain one, who comes by at the right moment takes the place."""
 
-    def __init__(self, slots: int = SLOTS, queue: int = QUEUE, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._lock = threading.Lock()
+        self._line: deque[threading.Lock] = deque()
+
+    def acquire(self, timeout: float | None = None) -> bool:
+        """Wait for a place, ``timeout`` seconds at most; whether it was got."""
+        with self._lock:
+            if self._places:
+                self._places -= 1
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._line.append(turn)
+        if turn.acquire(timeout=-1 if timeout is None else timeout):
+            return True
+        with self._lock:
+            if turn not in self._line:  # it was given the place as it gave up
+                return True
+            self._line.remove(turn)
+            return False
+
+    def release(self) -> None:
+        """Give the place to who waits longest, or back."""
+        with self._lock:
+            if self._line:
+                self._line.popleft().release()
+            else:
+                self._places += 1
+
+
+class WorkSlots:
+    """A semaphore whose queue is bounded in length and in time.
+
+    ``at_once`` of those who hold a slot may work at once, all if it is not given; the others wait, or have the model
+    work for them.
+    """
+
+    def __init__(
+        self,
+        slots: int = SLOTS,
+        queue: int = QUEUE,
+        wait_seconds: float = WAIT_SECONDS,
+        *,
+        at_once: int | None = None,
+    ) -> None:
         self.slots = slots
         self.queue = queue
-        self._free = threading.BoundedSemaphore(slots)
-        self._places = threading.BoundedSemaphore(slots + queue)
+        self._free = Turnstile(slots)
+        self._places = threading.BoundedSemaphore(self.places)
+        self._at_work = threading.Semaphore(slots if at_once is None else at_once)
         self._wait_seconds = wait_seconds
         self._counting = threading.Lock()
         self._in_use = self._inside = 0
@@ -48,9 +105,9 @@ class WorkSlots:
             return self._inside - self._in_use
 
     @property
-    def full(self) -> bool:
-        """Whether nobody can come in at this moment, not even to wait."""
-        return self._inside >= self.slots + self.queue
+    def places(self) -> int:
+        """How many requests may hold a slot or wait for one."""
+        return self.slots + self.queue
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -60,23 +117,59 @@ class WorkSlots:
         """
         if not self._places.acquire(blocking=False):
             raise Busy("the server has all the work it can hold; try again in a moment", retry_after=1.0)
+        left = time_left()
+        until = time.monotonic() + (self._wait_seconds if left is None else min(left, self._wait_seconds))
         self._count(inside=1)
         try:
-            left = time_left()
-            if not self._free.acquire(timeout=self._wait_seconds if left is None else min(left, self._wait_seconds)):
-                raise Busy("the server did not get to this request in time; try again", retry_after=2.0)
-            self._count(in_use=1)
-            try:
-                check_time()
-                yield
-            finally:
-                self._count(in_use=-1)
-                self._free.release()
+            with _place(self._free, until):
+                self._count(in_use=1)
+                try:
+                    check_time()
+                    with _place(self._at_work, until), may_step_aside(self._aside):
+                        yield
+                finally:
+                    self._count(in_use=-1)
         finally:
             self._count(inside=-1)
             self._places.release()
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        self._at_work.release()
+        try:
+            yield
+        finally:
+            self._at_work.acquire()
 
     def _count(self, *, inside: int = 0, in_use: int = 0) -> None:
         with self._counting:
             self._inside += inside
             self._in_use += in_use
+
+
+@contextmanager
+def _place(places: Turnstile | threading.Semaphore, until: float) -> Iterator[None]:
+    """Wait for a place until this moment of ``time.monotonic()``, and hold it. Raises Busy."""
+    if not places.acquire(timeout=max(0.0, until - time.monotonic())):
+        raise Busy("the server did not get to this request in time; try again", retry_after=2.0)
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def takes_slot_for(work: Work) -> Callable[[View], View]:
+    """Say of a view that each of its requests takes a slot of this kind, whatever it says: with no place left there,
+    it need not be read. Stands next to the function."""
+
+    def mark(view: View) -> View:
+        setattr(view, _MARK, work)
+        return view
+
+    return mark
+
+
+def work_of(view: Callable[..., Any]) -> Work | None:
+    """The slots that this view said it takes; None where it takes none, or that depends on the request."""
+    found: Work | None = getattr(view, _MARK, None)
+    return found

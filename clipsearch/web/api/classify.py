@@ -17,6 +17,7 @@ from clipsearch.web.messages import ClassifyBody, ClassifyForm, ClassifyStoredBo
 from clipsearch.web.replies import ClassifyPage
 from clipsearch.web.scopes import needs
 from clipsearch.web.sent_pictures import sent_pictures
+from clipsearch.web.slots import takes_slot_for
 
 routes = APIBlueprint("classify", __name__, tag="Classification", url_prefix="/api/v1")
 
@@ -27,6 +28,7 @@ TRIES = 3
 @routes.input(ClassifyForm, location="files")
 @routes.output(ClassifyAnswer)
 @needs("read")
+@takes_slot_for("pictures")
 def classify_images(files_data: ClassifyForm | ClassifyBody) -> ClassifyAnswer:
     """Label images that come with the request, with a stored label set or with labels that are given."""
     return _classify(sent_pictures(files_data), [_labels(files_data)], files_data.collection, files_data.top)[0]
@@ -36,6 +38,7 @@ def classify_images(files_data: ClassifyForm | ClassifyBody) -> ClassifyAnswer:
 @routes.input(SetsForm, location="files")
 @routes.output(ClassifyAnswers)
 @needs("read")
+@takes_slot_for("pictures")
 def classify_images_with_sets(files_data: SetsForm | SetsBody) -> ClassifyAnswers:
     """Label images with several label sets at once; every image is looked at once."""
     sets = [Labels(label_set=name) for name in dict.fromkeys(files_data.label_sets)]
@@ -47,6 +50,7 @@ def classify_images_with_sets(files_data: SetsForm | SetsBody) -> ClassifyAnswer
 @routes.input(LabelSetForm, location="files")
 @routes.output(ClassifyAnswer)
 @needs("read")
+@takes_slot_for("pictures")
 def classify_with_label_set(name: str, files_data: LabelSetForm) -> ClassifyAnswer:
     """Label uploaded images with this label set."""
     return _classify(([*files_data.image], []), [Labels(label_set=name)], files_data.collection, files_data.top)[0]
@@ -56,6 +60,7 @@ def classify_with_label_set(name: str, files_data: LabelSetForm) -> ClassifyAnsw
 @routes.input(ClassifyStoredBody, location="json")
 @routes.output(ClassifyPage)
 @needs("read")
+@takes_slot_for("pictures")
 def classify_collection(name: str, json_data: ClassifyStoredBody) -> ClassifyPage:
     """Label stored images, up to 1,000 a call; no image is opened for it."""
     held = context()

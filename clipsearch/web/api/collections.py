@@ -15,6 +15,7 @@ from clipsearch.web.known_models import check_model
 from clipsearch.web.messages import CollectionBody, PageArgs, RenameBody
 from clipsearch.web.replies import CollectionList, FailurePage
 from clipsearch.web.scopes import needs
+from clipsearch.web.slots import takes_slot_for
 
 routes = APIBlueprint("collections", __name__, tag="Collections", url_prefix="/api/v1/collections")
 
@@ -47,6 +48,7 @@ def collection(name: str) -> CollectionInfo:
 
 @routes.get("/<name:name>/statistics")
 @routes.output(CollectionStatistics)
+@takes_slot_for("searches")
 def statistics(name: str) -> CollectionStatistics:
     """What a collection holds, in numbers."""
     held = context()

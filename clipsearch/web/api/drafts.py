@@ -24,6 +24,7 @@ from clipsearch.web.preview_messages import (
     PreviewBody,
 )
 from clipsearch.web.scopes import needs
+from clipsearch.web.slots import takes_slot_for
 
 routes = APIBlueprint("drafts", __name__, tag="Label sets", url_prefix="/api/v1")
 
@@ -37,6 +38,7 @@ _FILE: Responses = {
 @routes.input(PreviewBody, location="json")
 @routes.output(LabelSetPreview)
 @needs("read")
+@takes_slot_for("pictures")
 def preview(name: str, json_data: PreviewBody) -> LabelSetPreview:
     """What a label set that is not saved would say of a sample of the collection's images."""
     held = context()
@@ -56,6 +58,7 @@ def preview(name: str, json_data: PreviewBody) -> LabelSetPreview:
 @routes.post("/examples")
 @routes.input(ExampleImagesForm, location="files")
 @routes.output(KeptExamples)
+@takes_slot_for("pictures")
 def keep_examples(files_data: ExampleImagesForm | ExampleImagesBody) -> KeptExamples:
     """Make images known as examples, uploaded ones or those of a collection, for a label set that is not saved yet."""
     if isinstance(files_data, ExampleImagesForm):

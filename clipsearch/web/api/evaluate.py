@@ -12,6 +12,7 @@ from clipsearch.web.context import context
 from clipsearch.web.evaluation_messages import EvaluationBody, IndexRecallArgs
 from clipsearch.web.known_models import check_model
 from clipsearch.web.scopes import needs
+from clipsearch.web.slots import takes_slot_for
 
 routes = APIBlueprint("evaluate", __name__, tag="Evaluation", url_prefix="/api/v1/collections/<name:name>")
 
@@ -20,6 +21,7 @@ routes = APIBlueprint("evaluate", __name__, tag="Evaluation", url_prefix="/api/v
 @routes.input(EvaluationBody, location="json")
 @routes.output(EvaluationAnswer)
 @needs("write")  # it may write thresholds
+@takes_slot_for("pictures")
 def evaluate(name: str, json_data: EvaluationBody) -> EvaluationAnswer:
     """Measure a label set on the tags of a collection that were reviewed under it, or two models beside each other."""
     held = context()
@@ -42,6 +44,7 @@ def evaluate(name: str, json_data: EvaluationBody) -> EvaluationAnswer:
 @routes.get("/index-recall")
 @routes.input(IndexRecallArgs, location="query")
 @routes.output(IndexRecallAnswer)
+@takes_slot_for("pictures")
 def measure_index(name: str, query_data: IndexRecallArgs) -> IndexRecallAnswer:
     """The recall of the vector index against exact search, for images and for texts apart."""
     held = context()

@@ -27,6 +27,7 @@ from clipsearch.web.image_messages import (
 )
 from clipsearch.web.replies import ImagePage
 from clipsearch.web.sent_pictures import pictures_of
+from clipsearch.web.slots import takes_slot_for
 
 routes = APIBlueprint("images", __name__, tag="Images", url_prefix="/api/v1/collections/<name:name>/images")
 
@@ -52,6 +53,7 @@ def images(name: str, query_data: ListArgs) -> ImagePage:
 @routes.post("")
 @routes.input(ImagesForm, location="files")
 @routes.output(ImagesAdded, status_code=201)
+@takes_slot_for("pictures")
 def add_images(name: str, files_data: ImagesForm | ImagesBody) -> tuple[ImagesAdded, int]:
     """Add images to a collection; a bad one costs itself only, and the answer says why.
 
@@ -123,6 +125,7 @@ def thumbnail(name: str, image_id: int, query_data: ThumbnailArgs) -> Response:
 
 @routes.get("/<id:image_id>/original")
 @routes.doc(responses=a_file("image/*", "The file, from the folders in CLIPSEARCH_ROOTS and the uploads only"))
+@takes_slot_for("pictures")
 def original_file(name: str, image_id: int) -> Response:
     """The image's file as it was indexed, from the folders in CLIPSEARCH_ROOTS and the uploads only."""
     held = context()

@@ -29,6 +29,7 @@ from clipsearch.web.label_messages import (
     VersionArgs,
 )
 from clipsearch.web.replies import LabelSetList, LabelSetVersions
+from clipsearch.web.slots import takes_slot_for
 
 routes = APIBlueprint("labels", __name__, tag="Label sets", url_prefix="/api/v1")
 
@@ -96,6 +97,7 @@ def change_thresholds(name: str, json_data: ThresholdsBody) -> LabelSetInfo:
 @routes.post("/label-sets/<name:name>/labels/<path:label>/examples")
 @routes.input(ExamplesForm, location="files")
 @routes.output(LabelSetInfo)
+@takes_slot_for("pictures")
 def add_label_examples(name: str, label: str, files_data: ExamplesForm | ExamplesBody) -> LabelSetInfo:
     """Let images stand for a label: uploaded ones, or images of a collection by their ids."""
     if isinstance(files_data, ExamplesForm):

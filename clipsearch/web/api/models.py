@@ -13,6 +13,7 @@ from clipsearch.web.context import context
 from clipsearch.web.known_models import check_model, chosen_models
 from clipsearch.web.model_messages import KnownModel, MissingArgs, ModelArgs, ModelBody, ModelList, SwitchBody
 from clipsearch.web.scopes import needs
+from clipsearch.web.slots import takes_slot_for
 
 routes = APIBlueprint("models", __name__, tag="Models", url_prefix="/api/v1")
 
@@ -53,6 +54,7 @@ def add_model(name: str, json_data: ModelBody) -> tuple[RunInfo, int, dict[str, 
 @routes.input(SwitchBody, location="json")
 @routes.output(ModelSwitch)
 @needs("admin")
+@takes_slot_for("pictures")
 def switch(name: str, json_data: SwitchBody) -> ModelSwitch:
     """Let another of its models answer in a collection, in one step; the one that did stays a further model.
 

@@ -14,6 +14,7 @@ from clipsearch.web.fetched import fetched
 from clipsearch.web.messages import SearchArgs, SearchBatchBody, SearchBody, SearchForm, SimilarArgs
 from clipsearch.web.replies import SearchBatch
 from clipsearch.web.scopes import needs
+from clipsearch.web.slots import takes_slot_for
 from clipsearch.web.upload_limit import check_size
 
 routes = APIBlueprint("search", __name__, tag="Search", url_prefix="/api/v1/collections/<name:name>")
@@ -22,6 +23,7 @@ routes = APIBlueprint("search", __name__, tag="Search", url_prefix="/api/v1/coll
 @routes.get("/search")
 @routes.input(SearchArgs, location="query")
 @routes.output(SearchAnswer)
+@takes_slot_for("searches")
 def search_by_text(name: str, query_data: SearchArgs) -> SearchAnswer:
     """The images nearest to a text, best first."""
     return answer(name, query_data.query((Term(text=query_data.text),), query_data.filters()))
@@ -49,6 +51,7 @@ def search_by_many(name: str, json_data: SearchBatchBody) -> SearchBatch:
 @routes.input(SearchForm, location="files")
 @routes.output(SearchAnswer)
 @needs("read")
+@takes_slot_for("pictures")
 def search_by_upload(name: str, files_data: SearchForm) -> SearchAnswer:
     """The images nearest to one that is uploaded."""
     return answer(name, files_data.query((Term(image=files_data.image.data),), files_data.filters()))
@@ -57,6 +60,7 @@ def search_by_upload(name: str, files_data: SearchForm) -> SearchAnswer:
 @routes.get("/images/<id:image_id>/similar")
 @routes.input(SimilarArgs, location="query")
 @routes.output(SearchAnswer)
+@takes_slot_for("searches")
 def similar(name: str, image_id: int, query_data: SimilarArgs) -> SearchAnswer:
     """The images nearest to a stored one, which is left out itself."""
     return answer(name, query_data.query((Term(image_id=image_id),), query_data.filters()))

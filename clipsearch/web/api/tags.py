@@ -8,6 +8,7 @@ from clipsearch import reviewing
 from clipsearch.answers import ReviewInfo, ReviewQueue, TagCountsInfo, TaggingReport
 from clipsearch.tagging import list_taggings, show_tags, tag_collection, untag
 from clipsearch.web.context import context
+from clipsearch.web.slots import takes_slot_for
 from clipsearch.web.tag_messages import ReviewArgs, ReviewBody, TagCountArgs, TaggingBody, TaggingList
 
 routes = APIBlueprint("tags", __name__, tag="Tags", url_prefix="/api/v1/collections/<name:name>")
@@ -26,6 +27,7 @@ def taggings(name: str) -> TaggingList:
 @routes.post("/tags")
 @routes.input(TaggingBody, location="json")
 @routes.output(TaggingReport)
+@takes_slot_for("pictures")
 def apply_label_set(name: str, json_data: TaggingBody) -> TaggingReport:
     """Tag every image that waits for it, up to 100,000 a call; the answer comes when they are tagged."""
     held = context()

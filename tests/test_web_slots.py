@@ -1,0 +1,254 @@
+"""Work slots: who waits longest comes first, few work at once, and the door knows which slots a request takes."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_fixtures import encoded, flat
+from web_fixtures import API, Site, small_site
+
+from clipsearch.encoder import Encoder
+from clipsearch.errors import Busy
+from clipsearch.stages import aside
+from clipsearch.web.context import EXTENSION
+from clipsearch.web.serving import Server
+from clipsearch.web.slots import Turnstile, WorkSlots, work_of
+
+HERE = f"{API}/collections/default"
+LABELS = {"name": "held", "labels": ["cat", "dog"]}
+# A request to each view that says which slots it takes; {set} is a label set that is there.
+REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "classify.classify_images": ("POST", f"{API}/classify", {"data": {"image": "picture", "labels": ["cat", "dog"]}}),
+    "classify.classify_images_with_sets": (
+        "POST", f"{API}/classify/sets", {"data": {"image": "picture", "label_sets": ["held"]}},
+    ),
+    "classify.classify_with_label_set": ("POST", f"{API}/label-sets/held/classify", {"data": {"image": "picture"}}),
+    "classify.classify_collection": ("POST", f"{HERE}/classify", {"json": {"label_set": "held"}}),
+    "collections.statistics": ("GET", f"{HERE}/statistics", {}),
+    "drafts.keep_examples": ("POST", f"{API}/examples", {"data": {"image": "picture"}}),
+    "drafts.preview": ("POST", f"{HERE}/preview", {"json": {"labels": ["cat", "dog"]}}),
+    "evaluate.evaluate": ("POST", f"{HERE}/evaluate", {"json": {"label_set": "held"}}),
+    "evaluate.measure_index": ("GET", f"{HERE}/index-recall", {}),
+    "images.add_images": ("POST", f"{HERE}/images", {"data": {"image": "picture"}}),
+    "images.original_file": ("GET", f"{HERE}/images/1/original", {}),
+    "labels.add_label_examples": (
+        "POST", f"{API}/label-sets/held/labels/cat/examples", {"data": {"image": "picture"}},
+    ),
+    "models.switch": ("PUT", f"{HERE}/model", {"json": {"model": "demo"}}),
+    "search.search_by_text": ("GET", f"{HERE}/search?text=cat", {}),
+    "search.search_by_upload": ("POST", f"{HERE}/search/image", {"data": {"image": "picture"}}),
+    "search.similar": ("GET", f"{HERE}/images/1/similar", {}),
+    "tags.apply_label_set": ("POST", f"{HERE}/tags", {"json": {"label_set": "held"}}),
+}  # fmt: skip
+
+
+def test_who_waits_longest_comes_first() -> None:
+    turnstile, came = Turnstile(1), []
+    assert turnstile.acquire()
+
+    def come(number: int) -> None:
+        turnstile.acquire()
+        came.append(number)
+        turnstile.release()
+
+    waiting = []
+    for number in range(8):
+        waiting.append(threading.Thread(target=come, args=(number,)))
+        waiting[-1].start()
+        _until(lambda number=number: len(turnstile._line) == number + 1)
+    turnstile.release()
+    for thread in waiting:
+        thread.join()
+    assert came == list(range(8))
+
+
+def test_who_gives_up_leaves_no_place_taken() -> None:
+    turnstile = Turnstile(1)
+    assert turnstile.acquire()
+    assert not turnstile.acquire(timeout=0.01)
+    turnstile.release()
+    assert turnstile.acquire(timeout=0.01)
+
+
+def test_places_are_neither_lost_nor_made_by_those_who_give_up_in_between() -> None:
+    turnstile, inside, most = Turnstile(2), [], []
+
+    def come() -> None:
+        for number in range(300):
+            if turnstile.acquire(timeout=0.0001 * (number % 3)):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+                turnstile.release()
+
+    threads = [threading.Thread(target=come) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) <= 2
+    assert [turnstile.acquire(timeout=0) for _ in range(3)] == [True, True, False]
+
+
+def test_of_those_with_a_slot_few_work_at_once_and_who_waits_for_the_model_steps_aside() -> None:
+    slots, go_on, at_work = WorkSlots(3, 0, at_once=1), threading.Event(), []
+
+    def work(number: int) -> None:
+        with slots.taken():
+            at_work.append(number)
+            with aside():
+                go_on.wait(10)
+            at_work.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    _until(lambda: len(at_work) == 3)  # one works at once, and still all wait for the model together
+    assert slots.in_use == 3
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(at_work) == [0, 0, 1, 1, 2, 2]
+    assert slots.in_use == slots.waiting == 0
+
+
+def test_who_does_not_come_to_work_in_time_is_told_so() -> None:
+    slots, go_on = WorkSlots(2, 0, wait_seconds=0.05, at_once=1), threading.Event()
+
+    def hold() -> None:
+        with slots.taken():
+            go_on.wait(10)
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    _until(lambda: slots.in_use == 1)
+    with pytest.raises(Busy, match="in time"), slots.taken():
+        pass
+    go_on.set()
+    holding.join()
+    with slots.taken():
+        assert slots.in_use == 1
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory, shared_encoder: Encoder) -> Iterator[Site]:
+    """A site whose slots are all held."""
+    settings = {"work_slots": 1, "work_queue": 0, "search_slots": 1, "search_queue": 0}
+    with small_site(tmp_path_factory.mktemp("full"), shared_encoder, pictures=2, **settings) as site:
+        assert site.client.post(f"{API}/label-sets", json=LABELS).status_code == 201
+        context = site.app.extensions[EXTENSION]
+        with context.slots.taken(), context.search_slots.taken():
+            yield site
+
+
+def test_every_view_that_says_which_slots_it_takes_is_asked_here(full: Site) -> None:
+    said = {endpoint for endpoint, view in full.app.view_functions.items() if work_of(view)}
+    assert said == set(REQUESTS)
+
+
+@pytest.mark.parametrize("endpoint", REQUESTS)
+def test_a_view_takes_the_slots_it_says(full: Site, endpoint: str) -> None:
+    method, path, body = REQUESTS[endpoint]
+    if "data" in body:
+        picture = encoded(flat("RGB", (9, 99, 199)), "JPEG")
+        fields = body["data"].items()
+        body = {"data": {key: (io.BytesIO(picture), "a.jpg") if one == "picture" else one for key, one in fields}}
+    answer = full.client.open(path, method=method, **body)
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "busy")
+
+
+@contextmanager
+def served(folder: Path, encoder: Encoder, **settings: Any) -> Iterator[tuple[Site, Server]]:
+    with small_site(folder, encoder, pictures=2, **settings) as site:
+        server = Server(site.app, site.library, "127.0.0.1", 0)
+        running = threading.Thread(target=server.run)
+        running.start()
+        try:
+            yield site, server
+        finally:
+            server.stop()
+            running.join()
+
+
+def test_the_door_refuses_whom_the_slots_have_no_place_for_and_lets_in_all_others(
+    tmp_path: Path, shared_encoder: Encoder
+) -> None:
+    with served(tmp_path, shared_encoder, work_slots=1, work_queue=1) as (site, server), ExitStack() as held:
+        slots = site.app.extensions[EXTENSION].slots
+        held.callback(slots._free.release)
+        assert slots._free.acquire()  # so that those who have a place wait
+        asked = b"POST %s/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n" % HERE.encode()
+        search = b"GET %s/search?text=cat HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % HERE.encode()
+        with socket.create_connection(("127.0.0.1", server.port)) as one:
+            for _ in range(slots.places):
+                held.enter_context(_holding(server))
+            _until(lambda: server._admission._inside[slots] >= slots.places)
+            # In one go: each is answered in its turn, and the connection stays open for the last.
+            one.sendall(asked * 3 + search)
+            told = _read(one, 4)
+        metrics = site.client.get("/metrics").get_data(as_text=True)
+    assert [answer.partition(b" ")[2][:3] for answer in told] == [b"503", b"503", b"503", b"200"]
+    assert all(b"\r\nRetry-After: 1\r\n" in answer for answer in told[:3])
+    assert 'clipsearch_rejected_total{reason="busy"} 3.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("line", "body"), [(b"GET %s HTTP/1.0", True), (b"HEAD %s HTTP/1.1\r\nConnection: close", False)]
+)
+def test_a_refusal_ends_the_connection_of_who_asked_for_that(
+    tmp_path: Path, shared_encoder: Encoder, monkeypatch: pytest.MonkeyPatch, line: bytes, body: bool
+) -> None:
+    with served(tmp_path, shared_encoder) as (_, server):
+        monkeypatch.setattr(server._admission, "_longest", 0)
+        with socket.create_connection(("127.0.0.1", server.port)) as one:
+            one.settimeout(10)
+            one.sendall(line % HERE.encode() + b"\r\nHost: 127.0.0.1\r\n\r\n")
+            told = b""
+            while piece := one.recv(65_536):
+                told += piece
+    head, _, rest = told.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nConnection: close" in head
+    assert bool(rest) is body
+
+
+def _holding(server: Server) -> socket.socket:
+    """A connection whose request is let in, and waits for its slot."""
+    body = b'{"labels": ["cat", "dog"]}'
+    head = (
+        b"POST %s/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    )
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.sendall(head % (HERE.encode(), len(body)) + body)
+    return connection
+
+
+def _read(connection: socket.socket, answers: int) -> list[bytes]:
+    connection.settimeout(10)
+    told: list[bytes] = []
+    rest = b""
+    while len(told) < answers:
+        while b"\r\n\r\n" not in rest:
+            rest += connection.recv(65_536)
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        while len(rest) < length:
+            rest += connection.recv(65_536)
+        told.append(head + b"\r\n")
+        rest = rest[length:]
+    return told
+
+
+def _until(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
