@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+def tamper_later(page: Page) -> None:
+    """Before a page is opened: a test will have its requests fail. Chromium hands out those of a page that is there
+    already a moment after it was told to, and the next one may slip through."""
+    page.route("**/asked-for-by-nobody", lambda route: route.abort())
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browser_fixtures import tamper_later
 from library_fixtures import draw
 from playwright.sync_api import Browser, Page
 
@@ -79,9 +80,10 @@ class Windows:
     contexts: list[Any] = field(default_factory=list)
 
     def open(
-        self, path: str = "/", *, width: int = 1280, height: int = 800, scripts: bool = True, **options: Any
-    ) -> Page:
-        """A window of its own."""
+        self, path: str = "/", *, width: int = 1280, height: int = 800, scripts: bool = True, tampered: bool = False,
+        **options: Any,
+    ) -> Page:  # fmt: skip
+        """A window of its own; ``tampered``, where requests will be made to fail once it is open."""
         context = self.browser.new_context(
             base_url=self.address, viewport={"width": width, "height": height}, java_script_enabled=scripts, **options
         )
@@ -93,6 +95,8 @@ class Windows:
         page.on("pageerror", lambda error: self.heard.append(str(error)))
         page.on("dialog", lambda dialog: self.heard.append(f"dialog: {dialog.message}"))
         page.on("request", lambda request: self.heard.append(request.url) if self.is_foreign(request.url) else None)
+        if tampered:
+            tamper_later(page)
         page.goto(path)
         return page
 

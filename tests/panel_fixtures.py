@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
+from browser_fixtures import tamper_later
 from library_fixtures import draw
 from playwright.sync_api import Browser, Error, Page
 from web_fixtures import API, Site, small_site
@@ -21,6 +22,8 @@ from clipsearch.web.serving import Server
 MARKUP = '"><img src=x onerror=alert(1)>.png'
 MARKUP_LABEL = "<b>fish</b>"
 WAIT = 10_000
+_BEGUN = """!['classify', 'labels', 'review', 'folders'].includes(document.body.dataset.view)
+  || document.body.dataset.ready === 'yes'"""
 
 
 @dataclass
@@ -124,7 +127,10 @@ def visitor(
     page.on("console", lambda message: found.heard.append(message.text))
     page.on("pageerror", lambda error: found.heard.append(str(error)))
     page.on("request", lambda request: _note_foreign(found, request.url))
+    tamper_later(page)
     page.goto(path)
+    if options.get("java_script_enabled", True):
+        found.wait(_BEGUN)
     yield found
     if silent:
         assert found.heard == []

@@ -311,7 +311,7 @@ def test_an_empty_collection_leads_to_the_folders(page: Page) -> None:
 
 
 def test_an_answer_that_is_an_error_or_does_not_come_is_told_with_a_way_out(windows: Windows) -> None:
-    page = windows.open()
+    page = windows.open(tampered=True)
     settled(page)
     page.set_input_files("#picture", {"name": "no.png", "mimeType": "image/png", "buffer": b"no image"})
     page.wait_for_selector(".notice h2")

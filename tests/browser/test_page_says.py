@@ -45,7 +45,7 @@ def test_a_collection_that_goes_while_it_is_looked_at_is_missed(windows: Windows
 
 
 def test_a_note_can_be_read_and_closed_while_an_image_is_large(windows: Windows) -> None:
-    page = windows.open()
+    page = windows.open(tampered=True)
     settled(page)
     page.locator(".tile .open").first.click()
     page.wait_for_selector("#viewer-more summary")
@@ -70,7 +70,7 @@ def test_an_image_that_is_not_there_offers_nothing_to_do_with_it(windows: Window
 
 
 def test_a_server_that_stopped_is_no_file_that_is_gone(windows: Windows) -> None:
-    page = windows.open()
+    page = windows.open(tampered=True)
     settled(page)
     page.route("**/api/**", lambda route: route.abort())
     page.locator(".tile .open").nth(1).click()
@@ -93,7 +93,7 @@ def test_where_the_filters_leave_nothing_they_are_what_is_taken_away(page: Page)
 
 
 def test_an_error_leaves_no_word_of_the_results_before_it(windows: Windows) -> None:
-    page = windows.open("/?q=a+dog")
+    page = windows.open("/?q=a+dog", tampered=True)
     settled(page)
     assert page.is_visible("#cut-note")
     page.route("**/search", lambda route: route.abort())
@@ -113,7 +113,7 @@ def test_a_long_word_that_nobody_knows_is_not_repeated_whole(page: Page) -> None
 
 
 def test_the_name_of_a_file_keeps_its_letters(windows: Windows) -> None:
-    page = windows.open()
+    page = windows.open(tampered=True)
     settled(page)
     page.route("**/search", lambda route: route.fulfill(status=400, json={"detail": "l.json is not JSON"}))
     page.fill("#q", "a dog")

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from panel_fixtures import MARKUP, MARKUP_LABEL, Served, Visitor, give, served_site, visitor
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from clipsearch.encoder import Encoder
 
@@ -45,6 +45,18 @@ def test_chosen_images_are_classified_with_own_labels(chromium: Browser, served:
         shares = seen.page.locator(".bars").first.locator("progress").evaluate_all("all => all.map(one => one.value)")
         assert abs(sum(shares) - 1) < 1e-6
         assert seen.page.locator("img[src=x], i").count() == 0
+
+
+def test_what_was_chosen_before_the_script_came_is_taken(chromium: Browser, served: Served) -> None:
+    with visitor(chromium, served, "/labels") as seen:
+        late: list[Route] = []
+        seen.page.route("**/static/app.js*", lambda route: late.append(route))  # noqa: PLW0108 - Playwright takes functions only
+        seen.page.goto("/classify?label=cat&label=dog", wait_until="commit")
+        seen.page.wait_for_selector("#files", state="attached")
+        seen.page.set_input_files("#files", served.site.photos / "0001.png")
+        seen.wait("true")  # lets Playwright hand out the request
+        late[0].continue_()
+        seen.page.wait_for_selector(".classified .bars")
 
 
 def test_images_are_dropped_and_pasted(chromium: Browser, served: Served) -> None:

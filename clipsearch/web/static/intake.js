@@ -26,10 +26,9 @@ const left = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 
 const hasFiles = (event) => [...(event.dataTransfer ? event.dataTransfer.types : [])].includes("Files");
 
-/** Take what is dropped on an element; `take` gets a list of files that is not empty. */
-export function takeDrops(zone, take) {
+/** While files are dragged over an element, `mark(true)`; `dropped` gets the event that brings them. */
+export function watchDrags(zone, mark, dropped) {
   let depth = 0;
-  const mark = (on) => zone.classList.toggle("over", on);
   zone.addEventListener("dragenter", (event) => {
     if (!hasFiles(event)) return;
     depth += 1;
@@ -47,8 +46,13 @@ export function takeDrops(zone, take) {
     event.stopPropagation();
     depth = 0;
     mark(false);
-    give(event.dataTransfer.files, take);
+    dropped(event);
   });
+}
+
+/** Take what is dropped on an element; `take` gets a list of files that is not empty. */
+export function takeDrops(zone, take) {
+  watchDrags(zone, (on) => zone.classList.toggle("over", on), (event) => give(event.dataTransfer.files, take));
 }
 
 /** Take what is pasted anywhere on the page but into a field. */
@@ -61,12 +65,15 @@ export function takePastes(take) {
   });
 }
 
-/** Take what is chosen with this field for files. */
+/** Take what is chosen with this field for files, also before this was loaded. */
 export function takeChoices(field, take) {
-  field.addEventListener("change", () => {
-    give(field.files, take);
+  const taken = () => {
+    const files = [...field.files];
     field.value = "";
-  });
+    give(files, take);
+  };
+  field.addEventListener("change", taken);
+  if (field.files.length) taken();
 }
 
 /** A file that misses every zone must not take the page's place. */

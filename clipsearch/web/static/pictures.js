@@ -1,6 +1,7 @@
 // Images that visitors give: chosen, dropped or pasted. They stay in this window: an address holds their names only.
 
 import { find } from "./elements.js";
+import { watchDrags } from "./intake.js";
 import { term } from "./query.js";
 
 const largest = Number(document.body.dataset.maxUpload);
@@ -48,35 +49,20 @@ export async function dataOf(one) {
 export function takePictures(take) {
   const chooser = find("picture");
   find("choose").addEventListener("click", () => chooser.click());
-  chooser.addEventListener("change", () => {
-    if (chooser.files.length) take(chooser.files[0]);
+  const chosen = () => {
+    const [file] = chooser.files;
     chooser.value = "";
-  });
+    if (file) take(file);
+  };
+  chooser.addEventListener("change", chosen);
+  chosen(); // what was chosen before this was loaded
   document.addEventListener("paste", (event) => {
     const file = imageIn(event.clipboardData);
     if (file) take(file);
   });
 
-  let depth = 0;
   const veil = find("drop");
-  const hasFiles = (event) => [...(event.dataTransfer ? event.dataTransfer.types : [])].includes("Files");
-  document.addEventListener("dragenter", (event) => {
-    if (!hasFiles(event)) return;
-    depth += 1;
-    veil.hidden = false;
-  });
-  document.addEventListener("dragleave", () => {
-    depth = Math.max(0, depth - 1);
-    if (!depth) veil.hidden = true;
-  });
-  document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    depth = 0;
-    veil.hidden = true;
-    take(imageIn(event.dataTransfer));
-  });
+  watchDrags(document, (on) => { veil.hidden = !on; }, (event) => take(imageIn(event.dataTransfer)));
 }
 
 const imageIn = (given) => [...((given && given.files) || [])].find((file) => file.type.startsWith("image/") || !file.type) || null;

@@ -284,10 +284,10 @@ export function begin() {
   takeTexts(() => state.terms, (terms) => turn({ terms }));
   takeFilters(() => state.filters, (filters) => turn({ filters }));
   takeCut((cut) => turn({ cut }, { replace: typeof cut === "number" && typeof state.cut === "number" }));
-  takePictures(takePicture);
   onReturn(returned);
   keepPlaces(() => grid.reach());
   const kept = history.state || {};
   state = read(here(), kept);
   show(null, kept);
+  takePictures(takePicture);
 }
