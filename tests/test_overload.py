@@ -19,6 +19,7 @@ from clipsearch.web.admission import LONGEST_LINE
 from clipsearch.web.serving import Server
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_ten_times_too_much_is_borne(tmp_path: Path) -> None:
     with demo_server(tmp_path, 40) as address:

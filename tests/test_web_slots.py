@@ -18,6 +18,7 @@ from web_fixtures import API, Site, small_site
 from clipsearch.encoder import Encoder
 from clipsearch.errors import Busy
 from clipsearch.stages import aside
+from clipsearch.web.admission import Channel
 from clipsearch.web.context import EXTENSION
 from clipsearch.web.serving import Server
 from clipsearch.web.slots import Turnstile, WorkSlots, work_of
@@ -218,6 +219,26 @@ def test_a_refusal_ends_the_connection_of_who_asked_for_that(
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nConnection: close" in head
     assert bool(rest) is body
+
+
+def test_a_connection_that_cannot_be_heard_closes_itself_and_not_the_door(
+    tmp_path: Path, shared_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: Any) -> None:
+        raise RuntimeError("made to fail")
+
+    with served(tmp_path, shared_encoder) as (_, server):
+        address = ("127.0.0.1", server.port)
+        with monkeypatch.context() as broken:
+            broken.setattr(Channel, "received", fail)
+            for _ in range(3):
+                with socket.create_connection(address) as one:
+                    one.settimeout(10)
+                    one.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                    assert one.recv(1) == b""
+        with socket.create_connection(address) as one:
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert _read(one, 1)[0].startswith(b"HTTP/1.1 200 ")
 
 
 def _holding(server: Server) -> socket.socket:

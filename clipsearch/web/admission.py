@@ -134,9 +134,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         finally:
             self.server.task_dispatcher.let_out(request)
 
-    def handle_read(self) -> None:
+    def handle_read_event(self) -> None:
         """Hear what came, and whether somebody is at the door."""
-        super().handle_read()
+        super().handle_read_event()
         self.server.look_at_door()
 
     def hear_early(self) -> None:
@@ -145,7 +145,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.socket.recv(1, socket.MSG_PEEK)
         except OSError:  # nothing yet, or nobody any more: the next turn finds out
             return
-        super().handle_read()
+        try:
+            super().handle_read_event()
+        except Exception:  # noqa: BLE001 - this connection's, as in a turn; here it would close the door
+            self.handle_error()
 
     def refuse(self) -> None:
         """Answer the next request with 503, and leave the connection open for another try."""

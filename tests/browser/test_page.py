@@ -63,6 +63,7 @@ def test_results_come_while_one_types_and_make_one_step_of_history(page: Page) -
     assert page.input_value("#q") == ""
 
 
+@pytest.mark.alone
 def test_first_results_come_within_300_ms_of_the_last_key(windows: Windows) -> None:
     page = windows.open()
     settled(page)

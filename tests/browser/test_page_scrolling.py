@@ -104,6 +104,7 @@ SCROLL = """async (all) => {
 }"""
 
 
+@pytest.mark.alone
 def test_five_thousand_results_scroll_smoothly_with_few_tiles_in_the_document(deep: Page) -> None:
     tried = []
     for _ in range(TRIES):
