@@ -19,7 +19,7 @@ from clipsearch.encoder import Encoder
 from clipsearch.errors import Busy
 from clipsearch.stages import aside
 from clipsearch.web.admission import Channel
-from clipsearch.web.context import EXTENSION
+from clipsearch.web.context import EXTENSION, slots_by_route
 from clipsearch.web.serving import Server
 from clipsearch.web.slots import Turnstile, WorkSlots, work_of
 
@@ -38,7 +38,6 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "drafts.preview": ("POST", f"{HERE}/preview", {"json": {"labels": ["cat", "dog"]}}),
     "evaluate.evaluate": ("POST", f"{HERE}/evaluate", {"json": {"label_set": "held"}}),
     "evaluate.measure_index": ("GET", f"{HERE}/index-recall", {}),
-    "images.add_images": ("POST", f"{HERE}/images", {"data": {"image": "picture"}}),
     "images.original_file": ("GET", f"{HERE}/images/1/original", {}),
     "labels.add_label_examples": (
         "POST", f"{API}/label-sets/held/labels/cat/examples", {"data": {"image": "picture"}},
@@ -164,6 +163,16 @@ def test_a_view_takes_the_slots_it_says(full: Site, endpoint: str) -> None:
         body = {"data": {key: (io.BytesIO(picture), "a.jpg") if one == "picture" else one for key, one in fields}}
     answer = full.client.open(path, method=method, **body)
     assert (answer.status_code, answer.get_json()["code"]) == (503, "busy")
+
+
+def test_who_may_wait_for_other_servers_keeps_no_place_from_others(tmp_path: Path, shared_encoder: Encoder) -> None:
+    for fetches in (False, True):
+        with small_site(tmp_path / str(fetches), shared_encoder, pictures=1, fetch_urls=fetches) as site:
+            slots_of = slots_by_route(site.app)
+            assert (slots_of("POST", f"{API}/classify") is None) is fetches
+            assert slots_of("POST", f"{HERE}/search/image") is site.app.extensions[EXTENSION].slots
+            assert slots_of("GET", f"{HERE}/search") is site.app.extensions[EXTENSION].search_slots
+            assert slots_of("POST", f"{HERE}/search") is None
 
 
 @contextmanager

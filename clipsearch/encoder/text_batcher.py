@@ -90,8 +90,9 @@ class TextBatcher:
             return ask.rows
         try:
             self._enter(ask)
-            with aside():
-                ask.awake.wait()
+            if not ask.awake.is_set():
+                with aside():
+                    ask.awake.wait()
             while not ask.finished:
                 self._run_batch()
         finally:

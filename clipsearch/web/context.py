@@ -59,7 +59,7 @@ def slots_by_route(app: APIFlask) -> Callable[[str, str], WorkSlots | None]:
             endpoint, _ = routes.match(path, method)
         except HTTPException:
             return None
-        work = work_of(app.view_functions[endpoint])
+        work = work_of(app.view_functions[endpoint], fetches=held.settings.fetch_urls)
         return slots[work] if work else None
 
     return find

@@ -158,18 +158,21 @@ def _place(places: Turnstile | threading.Semaphore, until: float) -> Iterator[No
         places.release()
 
 
-def takes_slot_for(work: Work) -> Callable[[View], View]:
+def takes_slot_for(work: Work, *, may_fetch: bool = False) -> Callable[[View], View]:
     """Say of a view that each of its requests takes a slot of this kind, whatever it says: with no place left there,
-    it need not be read. Stands next to the function."""
+    it need not be read. ``may_fetch``: before that it may wait for other servers. Stands next to the function."""
 
     def mark(view: View) -> View:
-        setattr(view, _MARK, work)
+        setattr(view, _MARK, (work, may_fetch))
         return view
 
     return mark
 
 
-def work_of(view: Callable[..., Any]) -> Work | None:
-    """The slots that this view said it takes; None where it takes none, or that depends on the request."""
-    found: Work | None = getattr(view, _MARK, None)
-    return found
+def work_of(view: Callable[..., Any], *, fetches: bool = False) -> Work | None:
+    """The slots that this view said it takes; None where it takes none, or that depends on the request.
+
+    ``fetches``: whether this server asks other servers. Who waits for those must not keep a place from others.
+    """
+    work, may_fetch = getattr(view, _MARK, (None, False))
+    return None if fetches and may_fetch else work

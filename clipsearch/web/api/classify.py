@@ -28,7 +28,7 @@ TRIES = 3
 @routes.input(ClassifyForm, location="files")
 @routes.output(ClassifyAnswer)
 @needs("read")
-@takes_slot_for("pictures")
+@takes_slot_for("pictures", may_fetch=True)
 def classify_images(files_data: ClassifyForm | ClassifyBody) -> ClassifyAnswer:
     """Label images that come with the request, with a stored label set or with labels that are given."""
     return _classify(sent_pictures(files_data), [_labels(files_data)], files_data.collection, files_data.top)[0]
@@ -38,7 +38,7 @@ def classify_images(files_data: ClassifyForm | ClassifyBody) -> ClassifyAnswer:
 @routes.input(SetsForm, location="files")
 @routes.output(ClassifyAnswers)
 @needs("read")
-@takes_slot_for("pictures")
+@takes_slot_for("pictures", may_fetch=True)
 def classify_images_with_sets(files_data: SetsForm | SetsBody) -> ClassifyAnswers:
     """Label images with several label sets at once; every image is looked at once."""
     sets = [Labels(label_set=name) for name in dict.fromkeys(files_data.label_sets)]

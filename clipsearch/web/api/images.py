@@ -53,7 +53,6 @@ def images(name: str, query_data: ListArgs) -> ImagePage:
 @routes.post("")
 @routes.input(ImagesForm, location="files")
 @routes.output(ImagesAdded, status_code=201)
-@takes_slot_for("pictures")
 def add_images(name: str, files_data: ImagesForm | ImagesBody) -> tuple[ImagesAdded, int]:
     """Add images to a collection; a bad one costs itself only, and the answer says why.
 
