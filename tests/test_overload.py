@@ -28,7 +28,7 @@ def test_ten_times_too_much_is_borne(tmp_path: Path) -> None:
     assert set(report.statuses) <= {"200", "503"}, told
     assert report.statuses["503"] > report.statuses["200"] > 0, told
     assert report.without_retry_after == 0, told
-    # Twice what is promised: a busy machine may stop any process for a while.
+    # Health twice what is promised: a busy machine may stop any process for a while.
     assert report.health_median < 0.5, told
     assert report.health_worst < 2, told
     assert report.late == [], told

@@ -61,12 +61,12 @@ def test_who_waits_longest_comes_first() -> None:
 
     waiting = []
     for number in range(8):
-        waiting.append(threading.Thread(target=come, args=(number,)))
+        waiting.append(threading.Thread(target=come, args=(number,), daemon=True))
         waiting[-1].start()
         _until(lambda number=number: len(turnstile._line) == number + 1)
     turnstile.release()
     for thread in waiting:
-        thread.join()
+        thread.join(20)
     assert came == list(range(8))
 
 
@@ -89,11 +89,11 @@ def test_places_are_neither_lost_nor_made_by_those_who_give_up_in_between() -> N
                 inside.pop()
                 turnstile.release()
 
-    threads = [threading.Thread(target=come) for _ in range(6)]
+    threads = [threading.Thread(target=come, daemon=True) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(20)
     assert max(most) <= 2
     assert [turnstile.acquire(timeout=0) for _ in range(3)] == [True, True, False]
 
@@ -108,14 +108,14 @@ def test_of_those_with_a_slot_few_work_at_once_and_who_waits_for_the_model_steps
                 go_on.wait(10)
             at_work.append(number)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(3)]
     for thread in threads:
         thread.start()
     _until(lambda: len(at_work) == 3)  # one works at once, and still all wait for the model together
     assert slots.in_use == 3
     go_on.set()
     for thread in threads:
-        thread.join()
+        thread.join(20)
     assert sorted(at_work) == [0, 0, 1, 1, 2, 2]
     assert slots.in_use == slots.waiting == 0
 
@@ -127,41 +127,71 @@ def test_who_does_not_come_to_work_in_time_is_told_so() -> None:
         with slots.taken():
             go_on.wait(10)
 
-    holding = threading.Thread(target=hold)
+    holding = threading.Thread(target=hold, daemon=True)
     holding.start()
     _until(lambda: slots.in_use == 1)
     with pytest.raises(Busy, match="in time"), slots.taken():
         pass
     go_on.set()
-    holding.join()
+    holding.join(20)
     with slots.taken():
         assert slots.in_use == 1
 
 
+def test_a_lock_that_is_held_while_one_steps_aside_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipsearch.web.slots.RETURN_SECONDS", 0.05)
+    slots, lock, done = WorkSlots(2, 0, at_once=1), threading.Lock(), []
+    aside_now, came = threading.Event(), threading.Event()
+
+    def load() -> None:  # as a model is, whose check embeds texts
+        with slots.taken(), lock, aside():
+            aside_now.set()
+            came.wait(10)
+        done.append("loaded")
+
+    def need() -> None:
+        aside_now.wait(10)
+        with slots.taken():
+            came.set()
+            with lock:
+                done.append("needed")
+
+    threads = [threading.Thread(target=one, daemon=True) for one in (load, need)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(done) == ["loaded", "needed"]
+    for _ in range(3):  # nothing was given back twice, or kept
+        with slots.taken():
+            assert slots.in_use == 1
+
+
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory, shared_encoder: Encoder) -> Iterator[Site]:
-    """A site whose slots are all held."""
+def small(tmp_path_factory: pytest.TempPathFactory, shared_encoder: Encoder) -> Iterator[Site]:
+    """A site with one slot of each kind, and no queue."""
     settings = {"work_slots": 1, "work_queue": 0, "search_slots": 1, "search_queue": 0}
-    with small_site(tmp_path_factory.mktemp("full"), shared_encoder, pictures=2, **settings) as site:
+    with small_site(tmp_path_factory.mktemp("small"), shared_encoder, pictures=2, **settings) as site:
         assert site.client.post(f"{API}/label-sets", json=LABELS).status_code == 201
-        context = site.app.extensions[EXTENSION]
-        with context.slots.taken(), context.search_slots.taken():
-            yield site
+        yield site
 
 
-def test_every_view_that_says_which_slots_it_takes_is_asked_here(full: Site) -> None:
-    said = {endpoint for endpoint, view in full.app.view_functions.items() if work_of(view)}
+def test_every_view_that_says_which_slots_it_takes_is_asked_here(small: Site) -> None:
+    said = {endpoint for endpoint, view in small.app.view_functions.items() if work_of(view)}
     assert said == set(REQUESTS)
 
 
 @pytest.mark.parametrize("endpoint", REQUESTS)
-def test_a_view_takes_the_slots_it_says(full: Site, endpoint: str) -> None:
+def test_a_view_takes_the_slots_it_says(small: Site, endpoint: str) -> None:
     method, path, body = REQUESTS[endpoint]
     if "data" in body:
         picture = encoded(flat("RGB", (9, 99, 199)), "JPEG")
         fields = body["data"].items()
         body = {"data": {key: (io.BytesIO(picture), "a.jpg") if one == "picture" else one for key, one in fields}}
-    answer = full.client.open(path, method=method, **body)
+    context = small.app.extensions[EXTENSION]
+    work = work_of(small.app.view_functions[endpoint])
+    with (context.slots if work == "pictures" else context.search_slots).taken():
+        answer = small.client.open(path, method=method, **body)
     assert (answer.status_code, answer.get_json()["code"]) == (503, "busy")
 
 
@@ -173,6 +203,7 @@ def test_who_may_wait_for_other_servers_keeps_no_place_from_others(tmp_path: Pat
             assert slots_of("POST", f"{HERE}/search/image") is site.app.extensions[EXTENSION].slots
             assert slots_of("GET", f"{HERE}/search") is site.app.extensions[EXTENSION].search_slots
             assert slots_of("POST", f"{HERE}/search") is None
+            assert slots_of("OPTIONS", f"{HERE}/search") is None
 
 
 @contextmanager
@@ -191,7 +222,10 @@ def served(folder: Path, encoder: Encoder, **settings: Any) -> Iterator[tuple[Si
 def test_the_door_refuses_whom_the_slots_have_no_place_for_and_lets_in_all_others(
     tmp_path: Path, shared_encoder: Encoder
 ) -> None:
-    with served(tmp_path, shared_encoder, work_slots=1, work_queue=1) as (site, server), ExitStack() as held:
+    with (
+        served(tmp_path, shared_encoder, work_slots=1, work_queue=1, queue_seconds=60) as (site, server),
+        ExitStack() as held,
+    ):
         slots = site.app.extensions[EXTENSION].slots
         held.callback(slots._free.release)
         assert slots._free.acquire()  # so that those who have a place wait
@@ -220,11 +254,12 @@ def test_a_refusal_ends_the_connection_of_who_asked_for_that(
         monkeypatch.setattr(server._admission, "_longest", 0)
         with socket.create_connection(("127.0.0.1", server.port)) as one:
             one.settimeout(10)
-            one.sendall(line % HERE.encode() + b"\r\nHost: 127.0.0.1\r\n\r\n")
+            one.sendall((line % HERE.encode() + b"\r\nHost: 127.0.0.1\r\n\r\n") * 3)
             told = b""
             while piece := one.recv(65_536):
                 told += piece
     head, _, rest = told.partition(b"\r\n\r\n")
+    assert told.count(b"HTTP/1.1 ") == 1, "what follows is not answered"
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nConnection: close" in head
     assert bool(rest) is body

@@ -55,6 +55,8 @@ def slots_by_route(app: APIFlask) -> Callable[[str, str], WorkSlots | None]:
     routes = app.url_map.bind("")
 
     def find(method: str, path: str) -> WorkSlots | None:
+        if method == "OPTIONS":  # answered for the view, and not by it
+            return None
         try:
             endpoint, _ = routes.match(path, method)
         except HTTPException:

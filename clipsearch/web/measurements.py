@@ -86,7 +86,7 @@ class Measurements:
             self._rejected.labels(code or str(status)).inc()
 
     def refused(self) -> None:
-        """One request was not let in, for want of a thread."""
+        """One request was not let in, for want of a slot or a thread."""
         self._rejected.labels("busy").inc()
 
     def stage(self, stage: Stage, seconds: float) -> None:

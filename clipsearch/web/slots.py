@@ -26,13 +26,16 @@ QUEUE = 8
 SEARCH_SLOTS = 16
 SEARCH_QUEUE = 48
 # Of those so many are at work; the others have the model work for them. Python runs one thread at a time: with more,
-# each takes turns with all others, and with whoever reads requests.
+# each takes turns with all others, and with whoever reads requests. Measured on two cores; more may search an index.
 SEARCHES_AT_ONCE = max(2, (os.cpu_count() or 1) // 2)
 _MARK = "clipsearch_work"
 # Waiting for other servers takes no core, but a thread and the memory of what comes: a few of the spare threads.
 FETCH_SLOTS = 4
 FETCH_QUEUE = 8
 WAIT_SECONDS = 5.0
+RETURN_SECONDS = 1.0
+NO_PLACE = "the server has all the work it can hold; try again in a moment"
+_NOT_IN_TIME = "the server did not get to this request in time; try again"
 
 
 class Turnstile:
@@ -88,7 +91,7 @@ class WorkSlots:
         self.queue = queue
         self._free = Turnstile(slots)
         self._places = threading.BoundedSemaphore(self.places)
-        self._at_work = threading.Semaphore(slots if at_once is None else at_once)
+        self._at_work = threading.BoundedSemaphore(slots if at_once is None else at_once)
         self._wait_seconds = wait_seconds
         self._counting = threading.Lock()
         self._in_use = self._inside = 0
@@ -111,35 +114,55 @@ class WorkSlots:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Hold a slot while the block runs. Raises Busy when the queue is full or the wait too long.
+        """Hold a slot while the block runs. Raises Busy when the queue is full or the wait too long, DeadlineExceeded.
 
         A request under a deadline waits no longer than it may take, and begins nothing when its time is up.
         """
         if not self._places.acquire(blocking=False):
-            raise Busy("the server has all the work it can hold; try again in a moment", retry_after=1.0)
+            raise Busy(NO_PLACE, retry_after=1.0)
         left = time_left()
         until = time.monotonic() + (self._wait_seconds if left is None else min(left, self._wait_seconds))
         self._count(inside=1)
         try:
-            with _place(self._free, until):
-                self._count(in_use=1)
-                try:
-                    check_time()
-                    with _place(self._at_work, until), may_step_aside(self._aside):
-                        yield
-                finally:
-                    self._count(in_use=-1)
+            if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise Busy(_NOT_IN_TIME, retry_after=2.0)
+            self._count(in_use=1)
+            try:
+                check_time()
+                with self._work(until):
+                    yield
+            finally:
+                self._count(in_use=-1)
+                self._free.release()
         finally:
             self._count(inside=-1)
             self._places.release()
 
     @contextmanager
-    def _aside(self) -> Iterator[None]:
-        self._at_work.release()
+    def _work(self, until: float) -> Iterator[None]:
+        """Be one of those at work, but while ``stages.aside`` is held. Raises Busy."""
+        if not self._at_work.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise Busy(_NOT_IN_TIME, retry_after=2.0)
+        held = True
+
+        @contextmanager
+        def give_way() -> Iterator[None]:
+            nonlocal held
+            if held:
+                self._at_work.release()
+                held = False
+            try:
+                yield
+            finally:
+                # Those at work may wait for a lock that this thread holds: then it goes on beside them.
+                held = held or self._at_work.acquire(timeout=RETURN_SECONDS)
+
         try:
-            yield
+            with may_step_aside(give_way):
+                yield
         finally:
-            self._at_work.acquire()
+            if held:
+                self._at_work.release()
 
     def _count(self, *, inside: int = 0, in_use: int = 0) -> None:
         with self._counting:
@@ -147,20 +170,9 @@ class WorkSlots:
             self._in_use += in_use
 
 
-@contextmanager
-def _place(places: Turnstile | threading.Semaphore, until: float) -> Iterator[None]:
-    """Wait for a place until this moment of ``time.monotonic()``, and hold it. Raises Busy."""
-    if not places.acquire(timeout=max(0.0, until - time.monotonic())):
-        raise Busy("the server did not get to this request in time; try again", retry_after=2.0)
-    try:
-        yield
-    finally:
-        places.release()
-
-
 def takes_slot_for(work: Work, *, may_fetch: bool = False) -> Callable[[View], View]:
-    """Say of a view that each of its requests takes a slot of this kind, whatever it says: with no place left there,
-    it need not be read. ``may_fetch``: before that it may wait for other servers. Stands next to the function."""
+    """Say of a view that each of its valid requests takes a slot of this kind: with no place left there, it need not
+    be read. ``may_fetch``: before that it may wait for other servers. Stands next to the function."""
 
     def mark(view: View) -> View:
         setattr(view, _MARK, (work, may_fetch))
