@@ -265,6 +265,64 @@ def test_a_refusal_ends_the_connection_of_who_asked_for_that(
     assert bool(rest) is body
 
 
+SEARCH = b"GET %s/search?text=cat HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % HERE.encode()
+ONE_PLACE = {"search_slots": 1, "search_queue": 0}
+
+
+def test_who_asks_one_after_the_other_is_never_refused(tmp_path: Path, shared_encoder: Encoder) -> None:
+    with served(tmp_path, shared_encoder, **ONE_PLACE) as (_, server):
+        with socket.create_connection(("127.0.0.1", server.port)) as one:
+            told = []
+            for _ in range(100):
+                one.sendall(SEARCH)
+                told += _read(one, 1)
+            one.sendall(SEARCH * 3)
+            told += _read(one, 3)
+    assert {answer[:13] for answer in told} == {b"HTTP/1.1 200 "}
+
+
+def test_who_sends_many_at_once_is_refused_a_few_times_and_then_left(tmp_path: Path, shared_encoder: Encoder) -> None:
+    with served(tmp_path, shared_encoder, **ONE_PLACE) as (site, server), ExitStack() as held:
+        held.enter_context(site.app.extensions[EXTENSION].search_slots.taken())
+        server._admission._inside[site.app.extensions[EXTENSION].search_slots] = 1
+        with socket.create_connection(("127.0.0.1", server.port)) as one:
+            one.settimeout(10)
+            one.sendall(SEARCH * 300)
+            told = b""
+            while piece := one.recv(65_536):
+                told += piece
+    assert told.count(b"HTTP/1.1 503 ") == 16
+    assert told.count(b"\r\nConnection: close\r\n") == 1
+
+
+def test_those_inside_are_answered_when_the_server_stops(tmp_path: Path, shared_encoder: Encoder) -> None:
+    with served(tmp_path, shared_encoder) as (_, server):
+        ask = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+        for one in ask:
+            one.sendall(SEARCH)
+            assert _read(one, 1)[0].startswith(b"HTTP/1.1 200 ")
+        server.stop()
+        for one in ask:
+            one.sendall(SEARCH)
+        statuses = {_read(one, 1)[0][9:12] for one in ask}
+        for one in ask:
+            one.close()
+    assert statuses <= {b"200", b"503"}
+
+
+def test_leave_to_send_a_body_is_given_after_a_refusal(tmp_path: Path, shared_encoder: Encoder) -> None:
+    with served(tmp_path, shared_encoder) as (_, server):
+        with socket.create_connection(("127.0.0.1", server.port)) as one:
+            one.settimeout(10)
+            server._admission._longest = 0
+            head = b"POST %s/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+            one.sendall(SEARCH + SEARCH + head % HERE.encode())
+            assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in _read(one, 2))
+            told = b""
+            while b"100 Continue" not in told:
+                told += one.recv(1_000)
+
+
 def test_a_connection_that_cannot_be_heard_closes_itself_and_not_the_door(
     tmp_path: Path, shared_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

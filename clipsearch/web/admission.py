@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from random import getrandbits
+from typing import Any
 
 from waitress.channel import ClientDisconnected, HTTPChannel  # type: ignore[import-untyped]  # brings no types
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
@@ -37,6 +38,7 @@ THREADS_ASIDE = 2
 _AT_ONCE = 128
 # A look costs as much as half a refusal, and sixteen requests are heard in 25 ms where there is too much of everything.
 _LOOK_EVERY = 16
+_MOST_REFUSALS = 16
 
 
 class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress brings no types
@@ -83,6 +85,7 @@ class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress bring
                 return
             self._refused()
             task.refuse()
+        task.have_more()
 
     def _has_place(self, request: _Parser) -> bool:
         if len(self.queue) >= self._longest:
@@ -98,10 +101,11 @@ class Admission(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress bring
         return True
 
     def let_out(self, request: _Parser) -> None:
-        """Give the place of a request that was let in to the next one."""
-        if request.slots is not None:
-            with self._counting:
+        """Give the place of a request that was let in to the next one, once."""
+        with self._counting:
+            if request.slots is not None:
                 self._inside[request.slots] -= 1
+                request.slots = None
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """Stop the threads when they are done; waits ``timeout`` seconds at most."""
@@ -129,6 +133,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     parser_class = _Parser
     requests: list[_Parser]
+    refusals = 0  # since something was heard
 
     def service(self) -> None:
         """Answer the next request."""
@@ -138,8 +143,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         finally:
             self.server.task_dispatcher.let_out(request)
 
+    def write_soon(self, data: Any) -> int:
+        """Write a part of the answer. Raises ClientDisconnected."""
+        if data and self.requests:  # before the client can know that it is its turn again
+            self.server.task_dispatcher.let_out(self.requests[0])
+        return int(super().write_soon(data))
+
     def handle_read_event(self) -> None:
         """Hear what came, and whether somebody is at the door."""
+        self.refusals = 0
         super().handle_read_event()
         self.server.look_at_door()
 
@@ -156,15 +168,26 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def refuse(self) -> None:
         """Answer the next request with 503, and leave the connection open for another try, where that is wanted."""
-        request = self.requests.pop(0)
-        stays = request.version == "1.1" and not request.connection_close
+        request = self.requests[0]
+        self.refusals += 1
+        # Who sends many at once without waiting for an answer would have all others wait while they are refused.
+        stays = request.version == "1.1" and not request.connection_close and self.refusals < _MOST_REFUSALS
         try:
             self.write_soon(_refusal(stays=stays, with_body=request.command != "HEAD"))
         except ClientDisconnected:
             stays = False
+        self.requests.pop(0)  # not before: without a request, the thread that reads would write beside this one
         request.close()
         if not stays:
             self.close_when_flushed = True
+
+    def have_more(self) -> None:
+        """Tell who waits with a body for leave to send it; waitress does where it answered the last request itself."""
+        further = self.request
+        if further is None or not self.connected or self.sent_continue:
+            return
+        if further.expect_continue and further.headers_finished:
+            self.send_continue()
 
     def forget(self) -> None:
         """Answer none of the requests that came."""
@@ -205,6 +228,8 @@ def open_door(server: BaseWSGIServer, limit: int) -> None:
     heard = itertools.count(1)
 
     def take_in() -> None:
+        if not server.accepting:  # it was closed, and those inside are heard to their end
+            return
         for _ in range(_AT_ONCE):
             inside = len(server.active_channels)
             if inside >= limit:
