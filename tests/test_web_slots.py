@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 import threading
 import time
@@ -18,7 +19,7 @@ from web_fixtures import API, Site, small_site
 from clipsearch.encoder import Encoder
 from clipsearch.errors import Busy
 from clipsearch.stages import aside
-from clipsearch.web.admission import Channel
+from clipsearch.web.admission import Admission, Channel
 from clipsearch.web.context import EXTENSION, slots_by_route
 from clipsearch.web.serving import Server
 from clipsearch.web.slots import Turnstile, WorkSlots, work_of
@@ -270,14 +271,13 @@ ONE_PLACE = {"search_slots": 1, "search_queue": 0}
 
 
 def test_who_asks_one_after_the_other_is_never_refused(tmp_path: Path, shared_encoder: Encoder) -> None:
-    with served(tmp_path, shared_encoder, **ONE_PLACE) as (_, server):
-        with socket.create_connection(("127.0.0.1", server.port)) as one:
-            told = []
-            for _ in range(100):
-                one.sendall(SEARCH)
-                told += _read(one, 1)
-            one.sendall(SEARCH * 3)
-            told += _read(one, 3)
+    with served(tmp_path, shared_encoder, **ONE_PLACE) as (_, server), _connected(server) as one:
+        told = []
+        for _ in range(100):
+            one.sendall(SEARCH)
+            told += _read(one, 1)
+        one.sendall(SEARCH * 3)
+        told += _read(one, 3)
     assert {answer[:13] for answer in told} == {b"HTTP/1.1 200 "}
 
 
@@ -310,17 +310,18 @@ def test_those_inside_are_answered_when_the_server_stops(tmp_path: Path, shared_
     assert statuses <= {b"200", b"503"}
 
 
-def test_leave_to_send_a_body_is_given_after_a_refusal(tmp_path: Path, shared_encoder: Encoder) -> None:
-    with served(tmp_path, shared_encoder) as (_, server):
-        with socket.create_connection(("127.0.0.1", server.port)) as one:
-            one.settimeout(10)
-            server._admission._longest = 0
-            head = b"POST %s/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
-            one.sendall(SEARCH + SEARCH + head % HERE.encode())
-            assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in _read(one, 2))
-            told = b""
-            while b"100 Continue" not in told:
-                told += one.recv(1_000)
+def test_leave_to_send_a_body_is_given_after_a_refusal(
+    tmp_path: Path, shared_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = b"POST %s/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    places = iter([True])  # for the first one: the next is refused by the thread that answered that
+    monkeypatch.setattr(Admission, "_has_place", lambda _self, _request: next(places, False))
+    with served(tmp_path, shared_encoder) as (_, server), _connected(server) as one:
+        one.sendall(SEARCH + SEARCH + head % HERE.encode())
+        told = b""
+        while b"HTTP/1.1 100 Continue" not in told:
+            told += one.recv(65_536)
+    assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"200", b"503", b"100"]
 
 
 def test_a_connection_that_cannot_be_heard_closes_itself_and_not_the_door(
@@ -352,6 +353,10 @@ def _holding(server: Server) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", server.port))
     connection.sendall(head % (HERE.encode(), len(body)) + body)
     return connection
+
+
+def _connected(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
 
 
 def _read(connection: socket.socket, answers: int) -> list[bytes]:
