@@ -26,6 +26,8 @@ from clipsearch.web.slots import Turnstile, WorkSlots, work_of
 
 HERE = f"{API}/collections/default"
 LABELS = {"name": "held", "labels": ["cat", "dog"]}
+SEARCH = b"GET %s/search?text=cat HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % HERE.encode()
+ONE_PLACE = {"search_slots": 1, "search_queue": 0}
 # A request to each view that says which slots it takes; {set} is a label set that is there.
 REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "classify.classify_images": ("POST", f"{API}/classify", {"data": {"image": "picture", "labels": ["cat", "dog"]}}),
@@ -245,6 +247,20 @@ def test_the_door_refuses_whom_the_slots_have_no_place_for_and_lets_in_all_other
     assert 'clipsearch_rejected_total{reason="busy"} 3.0' in metrics
 
 
+def test_a_page_of_another_site_is_refused_by_the_app_which_lets_it_read_that(
+    tmp_path: Path, shared_encoder: Encoder
+) -> None:
+    settings = {**ONE_PLACE, "cors_origins": ("https://pages.example",)}
+    with served(tmp_path, shared_encoder, **settings) as (site, server), _connected(server) as one:
+        slots = site.app.extensions[EXTENSION].search_slots
+        server._admission._inside[slots] = 1
+        with slots.taken():
+            one.sendall(SEARCH.replace(b"\r\n\r\n", b"\r\nOrigin: https://pages.example\r\n\r\n"))
+            told = _read(one, 1)[0]
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nAccess-Control-Allow-Origin: https://pages.example\r\n" in told
+
+
 @pytest.mark.parametrize(
     ("line", "body"), [(b"GET %s HTTP/1.0", True), (b"HEAD %s HTTP/1.1\r\nConnection: close", False)]
 )
@@ -264,10 +280,6 @@ def test_a_refusal_ends_the_connection_of_who_asked_for_that(
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nConnection: close" in head
     assert bool(rest) is body
-
-
-SEARCH = b"GET %s/search?text=cat HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % HERE.encode()
-ONE_PLACE = {"search_slots": 1, "search_queue": 0}
 
 
 def test_who_asks_one_after_the_other_is_never_refused(tmp_path: Path, shared_encoder: Encoder) -> None:
