@@ -35,9 +35,11 @@ log = logging.getLogger(__name__)
 # Requests that wait for a thread, when all are taken.
 LONGEST_LINE = 64
 THREADS_ASIDE = 2
+# So many connections are taken in before those inside are heard again.
 _AT_ONCE = 128
-# A look costs as much as half a refusal, and sixteen requests are heard in 25 ms where there is too much of everything.
+# The door is looked at after so many that were heard: a look is a call of the system, and a turn may hear hundreds.
 _LOOK_EVERY = 16
+# Of what one connection sent in one go; then it is closed.
 _MOST_REFUSALS = 16
 
 

@@ -28,14 +28,15 @@ SEARCH_QUEUE = 48
 # Of those so many are at work; the others have the model work for them. Python runs one thread at a time: with more,
 # each takes turns with all others, and with whoever reads requests. Measured on two cores; more may search an index.
 SEARCHES_AT_ONCE = max(2, (os.cpu_count() or 1) // 2)
-_MARK = "clipsearch_work"
 # Waiting for other servers takes no core, but a thread and the memory of what comes: a few of the spare threads.
 FETCH_SLOTS = 4
 FETCH_QUEUE = 8
 WAIT_SECONDS = 5.0
+# After so long, who stepped aside goes on beside those at work.
 RETURN_SECONDS = 1.0
 NO_PLACE = "the server has all the work it can hold; try again in a moment"
 _NOT_IN_TIME = "the server did not get to this request in time; try again"
+_MARK = "clipsearch_work"
 
 
 class Turnstile:

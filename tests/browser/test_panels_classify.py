@@ -57,6 +57,7 @@ def test_what_was_chosen_before_the_script_came_is_taken(chromium: Browser, serv
         seen.wait("true")  # lets Playwright hand out the request
         late[0].continue_()
         seen.page.wait_for_selector(".classified .bars")
+        assert seen.page.locator(".classified h2").all_inner_texts() == ["0001.png"]
 
 
 def test_images_are_dropped_and_pasted(chromium: Browser, served: Served) -> None:
